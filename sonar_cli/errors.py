@@ -1,0 +1,29 @@
+"""User-facing errors.
+
+Each message is one line that says what is wrong and what to do next. `exit_status` follows the
+command line's contract: 1 for work that failed, 2 for wrong usage.
+"""
+
+
+class SonarError(Exception):
+    """The work failed: an unreadable file, a broken checkpoint, no network."""
+
+    exit_status = 1
+
+
+class UsageError(SonarError):
+    """The request itself is wrong: an unknown model, language or device."""
+
+    exit_status = 2
+
+
+class InputError(SonarError):
+    """A text or vector file that cannot be used as input."""
+
+
+class CheckpointError(SonarError):
+    """A checkpoint that is truncated, of another architecture, or of another width."""
+
+
+class DownloadError(SonarError):
+    """Files that a model needs are neither in the cache nor to be had."""

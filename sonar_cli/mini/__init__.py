@@ -1,0 +1,1 @@
+"""The embedded model: its weights, the story world and the recipe that made them."""

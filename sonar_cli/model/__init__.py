@@ -1,0 +1,1 @@
+"""SONAR codec and SONAR-LLM predictor in plain PyTorch."""
