@@ -101,7 +101,9 @@ def _advance(
     for beam in beams:
         if not beam.rows:
             continue
-        scores, flat = totals[offset : offset + beam.rows].reshape(-1).topk(min(2 * beam_size, vocab))
+        scores, flat = (
+            totals[offset : offset + beam.rows].reshape(-1).topk(min(2 * beam_size, vocab))
+        )
         rows, tokens = flat // vocab + offset, flat % vocab
         offset += beam.rows
         is_eos = tokens == eos

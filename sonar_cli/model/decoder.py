@@ -8,6 +8,7 @@ constant `out_proj(v_proj(z))`, computed once a sentence; its q, k and norm are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +107,8 @@ class TextDecoder(nn.Module):
 
     def start(self, vectors: Tensor) -> DecoderState:
         """Vectors (N, D) -> the state before any token."""
-        return DecoderState([LayerState(layer.vector_attn(vectors)) for layer in self.layers])
+        attentions = [cast(DecoderLayer, layer).vector_attn for layer in self.layers]
+        return DecoderState([LayerState(attention(vectors)) for attention in attentions])
 
     def step(self, ids: Tensor, state: DecoderState) -> Tensor:
         """Ids (N, S) after those in `state`, which grows -> logits of the last one (N, V)."""

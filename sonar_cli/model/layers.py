@@ -19,10 +19,15 @@ def sinusoidal_positions(count: int, width: int) -> Tensor:
     `10000 ** (-k / (width / 2 - 1))`, as in tensor2tensor.
     """
     half = width // 2
-    rates = torch.exp(torch.arange(half, dtype=torch.float32) * (-math.log(10_000.0) / (half - 1)))
-    steps = torch.arange(FIRST_POSITION, FIRST_POSITION + count, dtype=torch.float32)
+    rates = torch.exp(_arange(0, half) * (-math.log(10_000.0) / (half - 1)))
+    steps = _arange(FIRST_POSITION, FIRST_POSITION + count)
     angles = torch.outer(steps, rates)  # (count, half)
     return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def _arange(start: int, end: int) -> Tensor:
+    # On the CPU by name: models are built on the meta device, but no file holds these values.
+    return torch.arange(start, end, dtype=torch.float32, device="cpu")
 
 
 class Embedding(nn.Embedding):

@@ -70,7 +70,10 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.extend(layer, k, v)
         mixed = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=_causal_mask(q.shape[2], k.shape[2], q.device),
+            q,
+            k,
+            v,
+            attn_mask=_causal_mask(q.shape[2], k.shape[2], q.device),
             enable_gqa=self.grouped,
         )
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
@@ -164,7 +167,8 @@ def rotary_rates(head_dim: int, theta: float, scaling: RopeScaling | None) -> Te
     stretched by `factor`, short ones are left alone, and those between are interpolated.
     Source: transformers' `_compute_llama3_parameters`.
     """
-    powers = torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim
+    # On the CPU by name: models are built on the meta device, but no file holds these values.
+    powers = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu") / head_dim
     rates = 1.0 / theta**powers
     if scaling is None:
         return rates

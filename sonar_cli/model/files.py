@@ -1,0 +1,101 @@
+"""Checkpoint files as flat dictionaries of tensors, mapped from disk where the format allows."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sonar_cli.errors import CheckpointError
+
+_NAMES = ("model.safetensors", "pytorch_model.bin")
+
+
+def locate(path: Path) -> list[Path]:
+    """Return the weight files of a checkpoint: the file itself, or what its directory holds.
+
+    A directory holds model.safetensors or pytorch_model.bin, whole or in shards that an
+    `*.index.json` lists, or exactly one *.pt. Raises CheckpointError otherwise.
+    """
+    if not path.exists():
+        raise CheckpointError(f"no checkpoint at {path}; check the path")
+    if not path.is_dir():
+        return [path]
+    for name in _NAMES:
+        if (path / name).is_file():
+            return [path / name]
+        index = path / f"{name}.index.json"
+        if index.is_file():
+            shards = sorted(set(read_json(index).get("weight_map", {}).values()))
+            return [path / shard for shard in shards]
+    loose = sorted(path.glob("*.pt"))
+    if len(loose) == 1:
+        return loose
+    raise CheckpointError(f"{path} holds neither {' nor '.join(_NAMES)}; name the file itself")
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """Read a checkpoint's tensors by name, and the key of the container they were in.
+
+    Containers are `{"model": ...}`, `{"state_dict": ...}` and `{"model_state_dict": ...}`; None
+    means that the tensors lay bare. Nothing but tensors is ever unpickled. Raises CheckpointError
+    for a file that is truncated or no checkpoint.
+    """
+    tensors: dict[str, Tensor] = {}
+    container = None
+    for file in locate(path):
+        found, container = _read_file(file)
+        tensors.update(found)
+    return tensors, container
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; CheckpointError when the file is anything else."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"no config at {path}; check the path") from None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is not a JSON file: {error}") from error
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path} does not hold a JSON object")
+    return raw
+
+
+def _read_file(file: Path) -> tuple[dict[str, Tensor], str | None]:
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(str(file), framework="pt") as opened:
+                return {name: opened.get_tensor(name) for name in opened.keys()}, None  # noqa: SIM118
+        return _unwrap(_torch_load(file), file)
+    except FileNotFoundError:
+        raise CheckpointError(f"no checkpoint file {file}; is the download complete?") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or ["empty file"])[0]
+        raise CheckpointError(
+            f"{file} is truncated or not a checkpoint ({reason[:120]}); get it again"
+        ) from error
+
+
+def _torch_load(file: Path) -> Any:
+    # Mapping needs the zip format of torch >= 1.6; older files are read whole.
+    with file.open("rb") as opened:
+        zipped = opened.read(2) == b"PK"
+    return torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
+
+
+def _unwrap(loaded: Any, file: Path) -> tuple[dict[str, Tensor], str | None]:
+    container = None
+    if isinstance(loaded, dict):
+        for key in ("model_state_dict", "state_dict", "model"):
+            if isinstance(loaded.get(key), dict):
+                loaded, container = loaded[key], key
+                break
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"{file} holds no table of tensors; is it a checkpoint?")
+    return {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}, container
