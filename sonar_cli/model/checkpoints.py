@@ -237,9 +237,10 @@ def _read_codec_half(
 ) -> tuple[TransformerConfig, State]:
     tensors, _ = read_tensors(path)
     layout = next((each for each in layouts if _embedding(each) in tensors), None)
-    if layout is None:
+    state, unknown = layout.rename(tensors) if layout else ({}, [])
+    is_decoder = any(".vector_attn." in name for name in state)
+    if layout is None or is_decoder != (kind == "decoder"):
         raise CheckpointError(_other_architecture(path, f"SONAR text {kind}", tensors))
-    state, unknown = layout.rename(tensors)
     shape = _shape(path, kind, state, max_len)
     expected = _expected(model, shape)
     if kind == "decoder":

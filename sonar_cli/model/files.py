@@ -14,6 +14,14 @@ from torch import Tensor
 from sonar_cli.errors import CheckpointError
 
 _NAMES = ("model.safetensors", "pytorch_model.bin")
+_BROKEN = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OSError,  # mapping a file that is shorter than its own table says
+)
 
 
 def locate(path: Path) -> list[Path]:
@@ -75,7 +83,7 @@ def _read_file(file: Path) -> tuple[dict[str, Tensor], str | None]:
         return _unwrap(_torch_load(file), file)
     except FileNotFoundError:
         raise CheckpointError(f"no checkpoint file {file}; is the download complete?") from None
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except _BROKEN as error:
         reason = (str(error).strip().splitlines() or ["empty file"])[0]
         raise CheckpointError(
             f"{file} is truncated or not a checkpoint ({reason[:120]}); get it again"

@@ -38,6 +38,7 @@ class Embedding(nn.Embedding):
     def __init__(self, vocab_size: int, width: int, max_len: int) -> None:
         super().__init__(vocab_size, width)
         self.scale = math.sqrt(width)
+        nn.init.normal_(self.weight, std=1 / self.scale)  # of size 1 once scaled, as in fairseq
         self.register_buffer("positions", sinusoidal_positions(max_len, width), persistent=False)
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:

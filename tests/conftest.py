@@ -1,0 +1,44 @@
+"""Shared pieces: tiny models, random but reproducible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sonar_cli.config import PredictorConfig, TransformerConfig
+from sonar_cli.model.decoder import TextDecoder
+from sonar_cli.model.encoder import TextEncoder
+from sonar_cli.model.predictor import Predictor
+
+ENCODER = TransformerConfig(vocab_size=60, width=64, layers=2, heads=1, ffn=96, max_len=514)
+DECODER = TransformerConfig(vocab_size=60, width=64, layers=2, heads=1, ffn=96, max_len=512)
+PREDICTOR = PredictorConfig(
+    embed_dim=64, hidden=48, ffn=80, layers=2, heads=4, kv_heads=2, head_dim=32
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def encoder() -> TextEncoder:
+    return TextEncoder(ENCODER).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def decoder() -> TextDecoder:
+    return TextDecoder(DECODER).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return Predictor(PREDICTOR).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def goldens() -> Path:
+    return Path(__file__).parent / "goldens"

@@ -1,0 +1,74 @@
+"""The fast path equals the slow path, on weights whose values do not matter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sonar_cli.config import RopeScaling
+from sonar_cli.model.predictor import Predictor, add_noise, rotary_rates
+from tests.conftest import PREDICTOR
+
+
+@pytest.mark.parametrize("first", [1, 3, 8])
+def test_cache_on_equals_cache_off(predictor: Predictor, first: int) -> None:
+    vectors = torch.randn(2, 9, 64)
+    cache = predictor.new_cache()
+    parts = [predictor(vectors[:, :first], cache)]
+    parts += [predictor(vectors[:, i : i + 1], cache) for i in range(first, 9)]
+    assert cache.length == 9
+    torch.testing.assert_close(torch.cat(parts, 1), predictor(vectors), atol=1e-5, rtol=0)
+
+
+def test_cache_takes_several_new_sentences(predictor: Predictor) -> None:
+    vectors = torch.randn(1, 9, 64)
+    cache = predictor.new_cache()
+    parts = [predictor(vectors[:, a:b], cache) for a, b in ((0, 4), (4, 7), (7, 9))]
+    torch.testing.assert_close(torch.cat(parts, 1), predictor(vectors), atol=1e-5, rtol=0)
+
+
+def test_the_future_is_not_seen(predictor: Predictor) -> None:
+    vectors = torch.randn(1, 6, 64)
+    changed = vectors.clone()
+    changed[:, 4:] = 9.0
+    before, after = predictor(vectors), predictor(changed)
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.allclose(before[:, 4:], after[:, 4:])
+
+
+def test_rates_are_scaled_in_three_ranges() -> None:
+    plain = rotary_rates(32, 500_000.0, None)
+    scaled = rotary_rates(32, 500_000.0, RopeScaling(8.0, 1.0, 4.0, original_max_len=64))
+    ratio = scaled / plain
+    assert ratio[0] == 1.0
+    torch.testing.assert_close(ratio[-1], torch.tensor(1 / 8))
+    assert ((ratio > 1 / 8 + 1e-6) & (ratio < 1)).any()
+
+
+def test_positions_matter(predictor: Predictor) -> None:
+    vectors = torch.randn(1, 2, 64)
+    swapped = vectors[:, [1, 0, 1]]
+    assert not torch.allclose(predictor(swapped)[:, -1], predictor(vectors)[:, -1], atol=1e-4)
+
+
+def test_without_grouping(predictor: Predictor) -> None:
+    full = Predictor(replace(PREDICTOR, kv_heads=4)).eval()
+    state = predictor.state_dict()
+    for name in state:
+        if name.endswith(("attn.k.weight", "attn.v.weight")):
+            heads = state[name].unflatten(0, (2, 32))
+            state[name] = heads.repeat_interleave(2, 0).flatten(0, 1)
+    full.load_state_dict(state)
+    vectors = torch.randn(2, 5, 64)
+    torch.testing.assert_close(full(vectors), predictor(vectors), atol=1e-5, rtol=0)
+
+
+def test_noise_has_the_size_of_the_temperature() -> None:
+    hidden = torch.randn(3, 48) * 7
+    moved = add_noise(hidden, 0.5, torch.Generator().manual_seed(1)) - hidden
+    expected = 0.5 * hidden.square().mean(-1).sqrt()
+    torch.testing.assert_close(moved.norm(dim=-1), expected)
+    again = add_noise(hidden, 0.5, torch.Generator().manual_seed(1)) - hidden
+    assert torch.equal(moved, again)
