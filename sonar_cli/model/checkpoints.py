@@ -216,9 +216,7 @@ def save_encoder(encoder: TextEncoder, folder: Path, dtype: torch.dtype = torch.
 def save_decoder(decoder: TextDecoder, folder: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write a decoder in the Hugging Face layout; what folding never reads is written neutral."""
     state = decoder.state_dict()
-    for name, shape in _folded_shapes(decoder.config).items():
-        neutral = torch.ones if name.endswith("norm.weight") else torch.zeros
-        state[name] = neutral(shape)
+    state |= folded(decoder.config)
     _save_codec_half(decoder.config, state, folder, DECODER_LAYOUTS[-1], dtype)
 
 
@@ -226,6 +224,14 @@ def save_predictor(predictor: Predictor, folder: Path, dtype: torch.dtype = torc
     """Write a predictor as its published repositories have it: config.json and tensors."""
     state = {PREDICTOR_LAYOUT.theirs(k): v for k, v in predictor.state_dict().items()}
     _write(folder, _predictor_json(predictor.config), state, dtype)
+
+
+def folded(config: TransformerConfig) -> State:
+    """Return neutral tensors for what a decoder's file holds and folding never reads."""
+    return {
+        name: torch.ones(shape) if name.endswith("norm.weight") else torch.zeros(shape)
+        for name, shape in _folded_shapes(config).items()
+    }
 
 
 def _read_codec_half(

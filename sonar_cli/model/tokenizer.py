@@ -50,7 +50,7 @@ class Tokenizer:
         `additional_special_tokens` (Hugging Face's NLLB layout); without one they are NLLB's 202.
         Raises CheckpointError when there is no readable SentencePiece model.
         """
-        file = _model_file(path)
+        file = model_file(path)
         try:
             pieces = SentencePieceProcessor(model_proto=file.read_bytes())
         except (RuntimeError, OSError) as error:
@@ -89,7 +89,8 @@ class Tokenizer:
         return str(self._pieces.decode(list(kept)))
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """Return the SentencePiece file: the path itself, or the one *.model in its folder."""
     if not path.is_dir():
         return path
     found = sorted(path.glob("*.model"))
