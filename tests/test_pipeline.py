@@ -1,0 +1,163 @@
+"""The loop: what is written, when it stops, and what the noise does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from sonar_cli.config import GenerationOptions, PredictorConfig, Step
+from sonar_cli.model.codec import Decoded
+from sonar_cli.model.load import Model
+from sonar_cli.model.predictor import Predictor
+from sonar_cli.pipeline import _draw, generate
+
+STORY = ["One.", "Two.", "Three.", "Four.", "End of sequence."]
+
+
+@dataclass
+class Book:
+    """A codec over a fixed list of sentences: each one has its own direction."""
+
+    sentences: list[str] = field(default_factory=lambda: ["Begin of text.", *STORY])
+    batches: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.vectors = torch.eye(len(self.sentences))
+
+    def encode(self, sentences: Sequence[str], lang: str = "eng_Latn") -> Tensor:
+        return self.vectors[[self.sentences.index(each) for each in sentences]]
+
+    def decode(
+        self, vectors: Tensor, lang: str = "eng_Latn", beam_size: int = 5, max_tokens: int = 256
+    ) -> list[Decoded]:
+        self.batches.append(len(vectors))
+        cosines = torch.nn.functional.normalize(vectors, dim=1) @ self.vectors.T
+        best = cosines.argmax(1).tolist()
+        return [
+            Decoded(self.sentences[i], (i,), float(c[i]))
+            for i, c in zip(best, cosines, strict=True)
+        ]
+
+
+class Successor(Predictor):
+    """A predictor that knows nothing but which sentence follows which."""
+
+    def __init__(self, size: int, following: dict[int, int] | None = None) -> None:
+        super().__init__(
+            PredictorConfig(
+                size, size, 8, layers=0, heads=1, kv_heads=1, head_dim=8, add_begin=False
+            )
+        )
+        following = following or {i: min(i + 1, size - 1) for i in range(size)}
+        self.reverse_proj.weight.data.zero_()
+        self.reverse_proj.bias.data.zero_()
+        for before, after in following.items():
+            self.reverse_proj.weight.data[after, before] = 1.0
+        self.forward_proj.weight.data.copy_(torch.eye(size))
+        self.forward_proj.bias.data.zero_()
+        self.seen: list[int] = []
+
+    def hidden(self, vectors: Tensor, cache=None) -> Tensor:
+        self.seen.append(vectors.shape[1])
+        return super().hidden(vectors, cache)
+
+
+def _model(following: dict[int, int] | None = None) -> Model:
+    book = Book()
+    return Model(book, Successor(len(book.sentences), following))  # type: ignore[arg-type]
+
+
+def _texts(steps: Sequence[Step]) -> list[str | None]:
+    return [step.text for step in steps]
+
+
+def test_stops_at_the_end_sentence_and_drops_it() -> None:
+    steps = list(generate(_model(), ["One."]))
+    assert _texts(steps) == ["Two.", "Three.", "Four.", None]
+    assert [step.index for step in steps] == [0, 1, 2, None]
+    assert [step.stop_reason for step in steps] == [None, None, None, "end"]
+    assert steps[-1].similarity_to_end == pytest.approx(1.0)
+    assert all(step.fidelity == pytest.approx(1.0) for step in steps)
+
+
+def test_a_text_that_ends_at_once() -> None:
+    (only,) = generate(_model(), ["Four."])
+    assert (only.index, only.text, only.stop_reason) == (None, None, "end")
+
+
+def test_stops_at_the_length() -> None:
+    steps = list(generate(_model(), ["One."], GenerationOptions(sentences=2)))
+    assert _texts(steps) == ["Two.", "Three.", None]
+    assert steps[-1].stop_reason == "length"
+
+
+def test_a_new_sentence_costs_one_position() -> None:
+    model = _model()
+    list(generate(model, ["One.", "Two."]))
+    assert model.predictor.seen == [2, 1, 1]  # type: ignore[attr-defined]
+
+
+def test_repetition_is_dropped_when_asked() -> None:
+    model = _model({1: 2, 2: 3, 3: 2})
+    steps = list(generate(model, ["One."], GenerationOptions(repeat_threshold=0.99)))
+    assert _texts(steps) == ["Two.", "Three.", None]
+    assert steps[-1].stop_reason == "repetition"
+    unasked = list(generate(model, ["One."], GenerationOptions(sentences=5)))
+    assert _texts(unasked) == ["Two.", "Three.", "Two.", "Three.", "Two.", None]
+
+
+def test_begin_follows_the_option() -> None:
+    model = _model()
+    list(generate(model, ["One."], GenerationOptions(begin=True, sentences=1)))
+    list(generate(model, ["One."], GenerationOptions(begin=False, sentences=1)))
+    list(generate(model, ["One."], GenerationOptions(sentences=1)))
+    assert model.predictor.seen == [2, 1, 1]  # type: ignore[attr-defined]
+
+
+def test_nothing_to_continue() -> None:
+    with pytest.raises(ValueError, match="no sentence"):
+        list(generate(_model(), [], GenerationOptions(begin=False)))
+
+
+def test_it_yields_as_it_goes() -> None:
+    model = _model()
+    steps = generate(model, ["One."])
+    next(steps)
+    assert model.codec.batches == [1]  # type: ignore[attr-defined]
+
+
+def test_a_seed_gives_the_same_text_and_another_seed_another() -> None:
+    def write(seed: int) -> tuple[str | None, ...]:
+        options = GenerationOptions(
+            temperature=4.0, candidates=3, seed=seed, sentences=6, stop_threshold=2.0
+        )
+        return tuple(_texts(list(generate(_model(), ["One."], options))))
+
+    assert write(7) == write(7)
+    assert len({write(seed) for seed in range(8)}) > 1
+
+
+def test_candidates_are_decoded_in_one_batch() -> None:
+    model = _model()
+    options = GenerationOptions(temperature=0.1, candidates=4, seed=1, sentences=2)
+    list(generate(model, ["One."], options))
+    assert model.codec.batches == [4, 4]  # type: ignore[attr-defined]
+
+
+def test_small_noise_changes_nothing_here() -> None:
+    options = GenerationOptions(temperature=1e-3, seed=3)
+    plain, noisy = list(generate(_model(), ["One."])), list(generate(_model(), ["One."], options))
+    assert _texts(plain) == _texts(noisy)
+
+
+def test_the_nucleus_keeps_the_likely() -> None:
+    random = torch.Generator().manual_seed(0)
+    scores = [-1.0, -5.0, -1.2, -9.0]
+    assert {_draw(scores, 0.4, random) for _ in range(50)} == {0}
+    assert {_draw(scores, 0.9, random) for _ in range(50)} == {0, 2}
+    draws = [_draw([0.0, 0.0, 0.0], 1.0, random) for _ in range(300)]
+    assert min(map(draws.count, range(3))) > 60
