@@ -1,0 +1,117 @@
+"""The story world: short children's stories with a plot, written by a small grammar.
+
+Someone somewhere wants something, something is in the way, they try, a friend helps, and it ends
+with a closing line. A story is told by one of six narrators, and everything in it stays the same:
+the main character, the thing, the place, the helper, the weather. Stories are deterministic by
+seed. About one in twenty combinations of character, thing and place is held out: training
+stories never use it, held-out stories use nothing else.
+
+>>> told = story(7)
+>>> told == story(7), 5 <= len(told.sentences) <= 15
+(True, True)
+>>> all(accepts(sentence) for sentence in told.sentences + told.summary)
+True
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sonar_cli.mini import words
+from sonar_cli.mini.grammar import (
+    FREE,
+    PRONOUNS,
+    accepts,
+    gender,
+    patterns,
+    render,
+    values,
+    vocabulary,
+)
+from sonar_cli.mini.patterns import BEATS, OPTIONAL, SKIPPED, by_beat
+from sonar_cli.mini.plots import PLOTS, WISHES
+
+__all__ = ["Story", "accepts", "patterns", "stories", "story", "vocabulary"]
+
+NARRATORS = 6
+# One combination in so many is kept from training.
+HELD_OUT_SHARE = 20
+
+_PATTERNS = by_beat()
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story's sentences, its summary, its main character's name and what it is made of."""
+
+    sentences: tuple[str, ...]
+    summary: tuple[str, ...]
+    name: str
+    combination: tuple[str, str, str]
+
+
+def story(seed: int, held_out: bool = False) -> Story:
+    """Write the story of a seed, from the held-out combinations or from all others."""
+    draw = random.Random(seed)
+    slots = _facts(draw)
+    while is_held_out(_combination(slots)) != held_out:
+        slots = _facts(draw)
+    narrator = draw.randrange(NARRATORS)
+    sentences = tuple(
+        render(_pick(draw, _PATTERNS[beat][narrator]), slots)
+        for beat in BEATS
+        if _told(draw, beat, narrator)
+    )
+    forms = _PATTERNS["summary"]
+    summary = tuple(render(_pick(draw, forms[part]), slots) for part in _summary_parts(draw))
+    return Story(sentences, summary, slots["name"], _combination(slots))
+
+
+def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Story]:
+    """Write `count` stories; different seeds below a billion never share a story's seed."""
+    for number in range(count):
+        yield story(seed * 1_000_000_000 + number, held_out)
+
+
+def is_held_out(combination: tuple[str, str, str]) -> bool:
+    """Tell whether training stories keep away from this character, thing and place."""
+    return zlib.crc32(" ".join(combination).encode()) % HELD_OUT_SHARE == 0
+
+
+def _facts(draw: random.Random) -> dict[str, str]:
+    """Draw everything a story is about, once."""
+    slots = {slot: _pick(draw, values(slot)) for slot in FREE}
+    slots["name"] = _pick(draw, values("name"))
+    slots |= PRONOUNS[gender(slots["name"])]
+    group = _pick(draw, list(words.THINGS))
+    adjectives, things = words.THINGS[group]
+    slots["adj"], slots["thing"] = _pick(draw, adjectives), _pick(draw, things)
+    place_adjectives, places, animals = words.SETTINGS[_pick(draw, list(words.SETTINGS))]
+    slots["padj"], slots["place"] = _pick(draw, place_adjectives), _pick(draw, places)
+    slots["animal"] = _pick(draw, animals)
+    slots["wish"] = _pick(draw, WISHES[group])
+    plot = PLOTS[group][draw.randrange(3)]
+    slots |= {"problem": plot.problem, "tried": plot.tried, "solved": plot.solved}
+    return slots
+
+
+def _combination(slots: dict[str, str]) -> tuple[str, str, str]:
+    return slots["name"], slots["thing"], slots["place"]
+
+
+def _told(draw: random.Random, beat: str, narrator: int) -> bool:
+    if beat in SKIPPED.get(narrator, ()):
+        return False
+    return beat not in OPTIONAL[narrator] or draw.random() < 0.5
+
+
+def _summary_parts(draw: random.Random) -> list[int]:
+    # The first part names character, wish and obstacle; the others may be left out.
+    return [0] + [part for part in (1, 2) if draw.random() < 0.5]
+
+
+def _pick(draw: random.Random, choices: list[str] | tuple[str, ...]) -> str:
+    return choices[draw.randrange(len(choices))]
