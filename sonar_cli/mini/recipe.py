@@ -1,0 +1,271 @@
+"""The recipe of `mini`: story world -> tokenizer -> codec -> predictor -> published layouts.
+
+Every stage is skipped when what it makes is there, and training resumes where it was, so a killed
+run goes on. The paper's objective trains the predictor; the codec learns reconstruction.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sonar_cli.config import (
+    BEGIN_SENTENCE,
+    END_SENTENCE,
+    PredictorConfig,
+    RopeScaling,
+    TransformerConfig,
+)
+from sonar_cli.mini import world
+from sonar_cli.model import checkpoints
+from sonar_cli.model.codec import Codec
+from sonar_cli.model.decoder import TextDecoder
+from sonar_cli.model.encoder import TextEncoder
+from sonar_cli.model.load import pick_device
+from sonar_cli.model.predictor import Predictor
+from sonar_cli.model.tokenizer import Tokenizer
+from sonar_cli.training.data import Batches, Rows
+from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.objectives import next_sentence_loss, reconstruction_loss
+
+LANG = "eng_Latn"
+WIDTH = 256
+Trained = TypeVar("Trained", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is trained, on how much. Batches count sentences (codec) and stories (predictor)."""
+
+    codec_stories: int = 60_000
+    predictor_stories: int = 40_000
+    vocabulary: int = 2_100
+    codec_steps: int = 9_000
+    codec_batch: int = 64
+    codec_rate: float = 2e-3
+    noise: float = 0.2
+    predictor_steps: int = 2_600
+    predictor_batch: int = 24
+    predictor_rate: float = 1.5e-3
+    probe: int = 200
+
+
+def train(
+    out: Path,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    threads: int | None = None,
+    progress: bool = True,
+    resume: bool = True,
+    sizes: Sizes | None = None,
+) -> Path:
+    """Train `mini` from nothing into `out`; return the folder that holds the finished model.
+
+    `out/model` gets encoder/, decoder/, predictor/ and tokenizer/ in one move at the end; logs and
+    checkpoints stay beside it. Without `resume` what lies in `out` is made anew.
+    """
+    sizes = sizes or Sizes()
+    if threads:
+        torch.set_num_threads(threads)
+    if not resume:
+        for stage in ("tokenizer", "codec", "predictor", "model"):
+            shutil.rmtree(out / stage, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    where = pick_device(device)
+    torch.manual_seed(seed)
+    texts = _sentences(sizes, seed)
+    tokenizer = _tokenizer(out / "tokenizer", texts, sizes)
+    codec = _codec(out / "codec", tokenizer, texts, sizes, seed, where, progress)
+    predictor = _predictor(out / "predictor", codec, sizes, seed, where, progress)
+    return _export(out, codec, predictor)
+
+
+def _sentences(sizes: Sizes, seed: int) -> list[str]:
+    """Return the codec's text: every sentence of the training stories once, and a little else."""
+    told = world.stories(sizes.codec_stories, seed)
+    sentences = sorted(set(chain.from_iterable(each.sentences + each.summary for each in told)))
+    special = [BEGIN_SENTENCE, END_SENTENCE] * max(1, len(sentences) // 400)
+    return sentences + special + list(_other_text(len(sentences) // 20, seed))
+
+
+def _other_text(count: int, seed: int) -> Iterator[str]:
+    """Text from outside the world, so that its pieces are known: word salad, numbers, letters."""
+    draw = random.Random(seed)
+    words = sorted(world.vocabulary())
+    letters = string.ascii_letters + string.digits + "äéñøßçæü" + string.punctuation
+    for number in range(count):
+        if number % 4:
+            salad = [words[draw.randrange(len(words))] for _ in range(draw.randrange(2, 7))]
+            yield " ".join(salad).capitalize() + ".?!"[draw.randrange(3)]
+        else:
+            yield "".join(
+                letters[draw.randrange(len(letters))] for _ in range(draw.randrange(2, 9))
+            )
+
+
+def _tokenizer(folder: Path, texts: Sequence[str], sizes: Sizes) -> Tokenizer:
+    file = folder / "sentencepiece.bpe.model"
+    if not file.exists():
+        import sentencepiece
+
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=sizes.vocabulary,
+            hard_vocab_limit=False,
+            byte_fallback=True,
+            character_coverage=1.0,
+            normalization_rule_name="nmt_nfkc",
+            input_sentence_size=200_000,
+            shuffle_input_sentence=False,
+            num_threads=1,
+            minloglevel=2,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        languages = json.dumps({"additional_special_tokens": [LANG]}, indent=2) + "\n"
+        (folder / "tokenizer_config.json").write_text(languages, encoding="utf-8")
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(model.getvalue())
+        os.replace(partial, file)
+    return Tokenizer.load(folder)
+
+
+def _codec(
+    folder: Path,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    sizes: Sizes,
+    seed: int,
+    device: torch.device,
+    progress: bool,
+) -> Codec:
+    encoder = TextEncoder(_codec_config(tokenizer, 768, checkpoints.ENCODER_MAX_LEN)).to(device)
+    decoder = TextDecoder(_codec_config(tokenizer, 1024, checkpoints.DECODER_MAX_LEN)).to(device)
+    target = Rows.of(tokenizer.target(text, LANG) for text in texts)
+    source = Rows.of(tokenizer.source(text, LANG) for text in texts)
+    batches = Batches(target.lengths, sizes.codec_batch, seed)
+    codec = Codec(encoder, decoder, tokenizer)
+    probe = _probe(sizes.probe, seed)
+
+    def loss(step: int) -> Tensor:
+        rows = batches.at(step)
+        pair = source.padded(rows, device), target.padded(rows, device)
+        return reconstruction_loss(encoder, decoder, *pair, noise=sizes.noise)
+
+    def exact() -> Mapping[str, float]:
+        decoded = codec.decode(codec.encode(probe), beam_size=1, max_tokens=40, batch_size=100)
+        right = sum(each.text == text for each, text in zip(decoded, probe, strict=True))
+        return {"exact": right / len(probe)}
+
+    schedule = Schedule(sizes.codec_steps, sizes.codec_rate, warmup=300, seed=seed)
+    modules = {"encoder": encoder, "decoder": decoder}
+    fit(modules, loss, schedule, folder, name="codec", evaluate=exact, progress=progress)
+    _freeze(encoder)
+    _freeze(decoder)
+    return codec
+
+
+def _probe(count: int, seed: int) -> list[str]:
+    told = world.stories(count, seed, held_out=True)
+    return [each.sentences[number % len(each.sentences)] for number, each in enumerate(told)]
+
+
+def _predictor(
+    folder: Path, codec: Codec, sizes: Sizes, seed: int, device: torch.device, progress: bool
+) -> Predictor:
+    predictor = Predictor(_predictor_config()).to(device)
+    told = [each.sentences for each in world.stories(sizes.predictor_stories, seed)]
+    documents = [[BEGIN_SENTENCE, *sentences, END_SENTENCE] for sentences in told]
+    starts = np.cumsum([0, *map(len, documents)])
+    flat = list(chain.from_iterable(documents))
+    vectors = _vectors(folder / "vectors.pt", codec, flat)
+    target = Rows.of(codec.tokenizer.target(text, LANG) for text in flat)
+    batches = Batches(np.diff(starts), sizes.predictor_batch, seed)
+
+    def loss(step: int) -> Tensor:
+        spans = [(starts[i], starts[i + 1]) for i in batches.at(step)]
+        longest = max(end - start for start, end in spans)
+        batch = torch.zeros(len(spans), longest - 1, WIDTH)
+        mask = torch.zeros(len(spans), longest - 1, dtype=torch.bool)
+        for row, (start, end) in enumerate(spans):
+            batch[row, : end - start - 1] = vectors[start : end - 1].float()
+            mask[row, : end - start - 1] = True
+        following = np.concatenate([np.arange(start + 1, end) for start, end in spans])
+        return next_sentence_loss(
+            predictor,
+            codec.decoder,
+            batch.to(device),
+            mask.to(device),
+            target.padded(following, device),
+        )
+
+    schedule = Schedule(sizes.predictor_steps, sizes.predictor_rate, warmup=200, seed=seed)
+    fit({"predictor": predictor}, loss, schedule, folder, name="predictor", progress=progress)
+    return _freeze(predictor)
+
+
+def _vectors(file: Path, codec: Codec, sentences: list[str]) -> Tensor:
+    """Encode every sentence once; float16, because they are many and inputs only."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        chunks = (sentences[i : i + 20_000] for i in range(0, len(sentences), 20_000))
+        encoded = [codec.encode(chunk, batch_size=256).half().cpu() for chunk in chunks]
+        partial = file.with_suffix(".partial")
+        torch.save(torch.cat(encoded), partial)
+        os.replace(partial, file)
+    stored: Tensor = torch.load(file, weights_only=True, mmap=True)
+    return stored
+
+
+def _codec_config(tokenizer: Tokenizer, ffn: int, max_len: int) -> TransformerConfig:
+    return TransformerConfig(
+        tokenizer.vocab_size, WIDTH, layers=2, heads=4, ffn=ffn, max_len=max_len
+    )
+
+
+def _predictor_config() -> PredictorConfig:
+    return PredictorConfig(
+        embed_dim=WIDTH,
+        hidden=256,
+        ffn=640,
+        layers=4,
+        heads=8,
+        kv_heads=8,
+        head_dim=32,
+        rope_scaling=RopeScaling(),
+        add_begin=True,
+    )
+
+
+def _freeze(model: Trained) -> Trained:
+    model.requires_grad_(False)
+    model.eval()
+    return model
+
+
+def _export(out: Path, codec: Codec, predictor: Predictor) -> Path:
+    partial, final = out / "model.partial", out / "model"
+    shutil.rmtree(partial, ignore_errors=True)
+    checkpoints.save_encoder(codec.encoder, partial / "encoder", torch.float16)
+    checkpoints.save_decoder(codec.decoder, partial / "decoder", torch.float16)
+    checkpoints.save_predictor(predictor, partial / "predictor", torch.float16)
+    shutil.copytree(out / "tokenizer", partial / "tokenizer")
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(partial, final)
+    return final

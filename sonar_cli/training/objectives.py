@@ -1,0 +1,71 @@
+"""What the models learn: a codec to give back its sentence, a predictor the next sentence."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sonar_cli.model.decoder import TextDecoder
+from sonar_cli.model.encoder import TextEncoder
+from sonar_cli.model.predictor import Predictor
+from sonar_cli.model.tokenizer import EOS, PAD
+
+
+def reconstruction_loss(
+    encoder: TextEncoder, decoder: TextDecoder, source: Tensor, target: Tensor, noise: float = 0.0
+) -> Tensor:
+    """Cross-entropy of a sentence decoded from its own vector, mean over tokens.
+
+    Source (N, S) is `[lang] pieces [eos]`, target (N, S') `[eos] [lang] pieces [eos]`, int64 with
+    pad. `noise` adds Gaussian noise to the vectors, in units of their RMS, so that a vector near a
+    sentence's still decodes to a sentence.
+    """
+    vectors = encoder(source, source != PAD)
+    if noise:
+        rms = vectors.detach().square().mean(1, keepdim=True).sqrt()
+        vectors = vectors + noise * rms * torch.randn_like(vectors)
+    return decoding_loss(decoder, vectors, target)
+
+
+def next_sentence_loss(
+    predictor: Predictor,
+    decoder: TextDecoder,
+    vectors: Tensor,
+    mask: Tensor,
+    target: Tensor,
+    double_eos: bool = False,
+) -> Tensor:
+    """Cross-entropy of the next sentence through the frozen decoder (arXiv 2508.05305).
+
+    Vectors (B, T, D) are the texts' sentences, mask (B, T) bool marks the positions that have a
+    next sentence, and target (mask.sum(), S) holds those sentences in the mask's row-major order,
+    as `[eos] [lang] pieces [eos]` with pad. `double_eos` is the authors' labels: the end counted
+    twice. The decoder's weights must not require gradients.
+    """
+    predicted = predictor(vectors)[mask]  # (targets, D)
+    return decoding_loss(decoder, predicted, target, double_eos)
+
+
+def decoding_loss(
+    decoder: TextDecoder, vectors: Tensor, target: Tensor, double_eos: bool = False
+) -> Tensor:
+    """Cross-entropy of target (N, S) forced through the decoder of vectors (N, D).
+
+    Language token and eos count, pad does not; mean over tokens.
+    """
+    ids = target if double_eos else target[:, :-1]
+    labels = _shifted(target, double_eos)
+    real = labels != PAD
+    # Only real positions go through the vocabulary, which is the larger part of a small model.
+    hidden = decoder.hidden(ids, decoder.start(vectors))[real]
+    return F.cross_entropy(decoder.project(hidden).float(), labels[real])
+
+
+def _shifted(target: Tensor, double_eos: bool) -> Tensor:
+    labels = target[:, 1:]
+    if not double_eos:
+        return labels
+    labels = F.pad(labels, (0, 1), value=PAD)
+    last = (labels != PAD).sum(1, keepdim=True)
+    return labels.scatter(1, last, EOS)
