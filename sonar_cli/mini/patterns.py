@@ -128,7 +128,7 @@ _TEXT = """
 = ask
 0 "Can you help me with my {thing}?" asked {name}.
 0 "Please help me, {animal}," said {name}.
-1 "Would you help me?" {name} asked the {animal}.
+1 "Would you help me, {animal}?" asked {name}.
 1 "Dear {animal}, what should I do about the {thing}?" asked {name}.
 2 {name} told the {animal} about the {thing}.
 2 {name} showed the {thing} to the {animal}.

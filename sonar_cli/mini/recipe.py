@@ -50,14 +50,14 @@ Trained = TypeVar("Trained", bound=nn.Module)
 class Sizes:
     """What is trained, on how much. Batches count sentences (codec) and stories (predictor)."""
 
-    codec_stories: int = 60_000
-    predictor_stories: int = 40_000
+    codec_stories: int = 40_000
+    predictor_stories: int = 30_000
     vocabulary: int = 2_100
-    codec_steps: int = 9_000
+    codec_steps: int = 6_500
     codec_batch: int = 64
     codec_rate: float = 2e-3
     noise: float = 0.2
-    predictor_steps: int = 2_600
+    predictor_steps: int = 1_800
     predictor_batch: int = 24
     predictor_rate: float = 1.5e-3
     probe: int = 200
