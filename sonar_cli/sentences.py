@@ -20,9 +20,9 @@ Mode = Literal["auto", "lines"]
 
 # Lower case, without the final full stop, as Punkt keeps them.
 ABBREVIATIONS = """
-a.d a.m adj adm approx apr assoc aug ave b.a b.c b.sc bldg blvd brig c capt cf cmdr co col comdr
-corp cpl d.c dec dept dist dr e.g ed eds esp est etc ext feb fig figs fr ft gen gov hon hr hrs i.e
-inc jan jr jul jun lt ltd m.a m.d maj mar max messrs mg min misc mme mr mrs ms msgr mt n.b nov oct
+a.d a.m approx apr assoc aug ave b.a b.c b.sc bldg blvd brig c capt cf cmdr co col comdr
+corp cpl dec dept dist dr e.g esp est etc ext feb fig figs ft gov hr hrs i.e
+inc jan jr jul jun lt ltd m.a m.d maj messrs mg mme mr mrs ms msgr mt n.b nov oct
 op p.m p.s ph.d pp prof pt pvt rep rev sec sen sep sept sgt sr st vol vols vs u.k u.n u.s u.s.a
 univ
 """.split()

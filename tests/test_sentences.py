@@ -1,4 +1,4 @@
-"""Sentences as people write them; the shipped parameters are tested, with NLTK's data or without."""
+"""Sentences as people write them, with the parameters that the package ships."""
 
 from __future__ import annotations
 
