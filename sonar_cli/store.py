@@ -1,0 +1,240 @@
+"""Names -> checkpoints: the embedded model, local paths, and Hub repositories with their cache.
+
+Downloads go through huggingface_hub into its own cache, and only the files that are read: never
+a repository's code. A cached file is used as it is, without asking the network.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sonar_cli.config import ModelPaths
+from sonar_cli.errors import DownloadError, UsageError
+
+MINI = "mini"
+EMBEDDED = Path(__file__).parent / "mini" / "weights"
+
+# Published predictors: name -> (repository, working parameters as text).
+PUBLISHED = {
+    "100m": ("raxtemur/sonar-llm-100m", "35 M"),
+    "300m": ("raxtemur/sonar-llm-300m", "170 M"),
+    "600m": ("raxtemur/sonar-llm-600m", "454 M"),
+    "900m": ("raxtemur/sonar-llm-900m", "698 M"),
+    "1.3b": ("raxtemur/sonar-llm-1.3b", "1.3 B"),
+}
+SONAR_ENCODER = "cointegrated/SONAR_200_text_encoder"
+SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
+TOKENIZER_FILE = "sentencepiece.bpe.model"
+
+_CONFIG = "config.json"
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model with a name of its own, as `models list` shows it."""
+
+    name: str
+    source: str
+    parameters: str
+    present: bool
+
+
+def resolve(
+    model: str = MINI,
+    *,
+    config: str | None = None,
+    encoder: str | None = None,
+    decoder: str | None = None,
+    tokenizer: str | None = None,
+    offline: bool = False,
+    progress: bool = False,
+) -> ModelPaths:
+    """Find a model's files, downloading what is not here unless `offline`.
+
+    `model` is a name, a Hub repository `owner/name`, a directory or a file; the other parts are
+    paths or repositories that replace the model's own. A directory that holds predictor/,
+    encoder/, decoder/ and tokenizer/ is a whole model; a predictor alone gets the parts beside
+    it, or SONAR's published codec. Raises UsageError for a name nobody knows and DownloadError
+    for files that are not to be had.
+    """
+    hub = _Hub(offline, progress)
+    predictor, home = _predictor(model, config, hub)
+    given = {"encoder": encoder, "decoder": decoder, "tokenizer": tokenizer}
+    found = {part: _part(part, path, home, hub) for part, path in given.items()}
+    return ModelPaths(
+        predictor=predictor,
+        predictor_config=Path(config) if config else None,
+        embedded=model == MINI and not any(given.values()),
+        **found,
+    )
+
+
+def known() -> tuple[KnownModel, ...]:
+    """Return the models that have names, and whether their files are here."""
+    hub = _Hub(offline=True, progress=False)
+    published = (
+        KnownModel(name, repository, size, hub.has_model(repository))
+        for name, (repository, size) in PUBLISHED.items()
+    )
+    return (KnownModel(MINI, "in the package", "8 M with its codec", True), *published)
+
+
+def _predictor(model: str, config: str | None, hub: _Hub) -> tuple[Path, Path | None]:
+    """Return the predictor's path, and the folder where its codec may lie."""
+    if model == MINI:
+        return EMBEDDED / "predictor", EMBEDDED
+    path = Path(model).expanduser()
+    if path.is_dir():
+        whole = (path / "predictor").is_dir()
+        return (path / "predictor", path) if whole else (path, path.parent)
+    if path.is_file():
+        return path, path.parent
+    if model.casefold() in PUBLISHED:
+        return hub.model(PUBLISHED[model.casefold()][0]), None
+    if _REPOSITORY.fullmatch(model):
+        return hub.model(model, own_config=config is not None), None
+    raise UsageError(_unknown(model))
+
+
+def _part(part: str, given: str | None, home: Path | None, hub: _Hub) -> Path:
+    if given is not None:
+        path = Path(given).expanduser()
+        if path.exists():
+            return path
+        if not _REPOSITORY.fullmatch(given):
+            raise UsageError(f"--{part} {given}: no such file, directory or Hub repository")
+        return hub.tokenizer(given) if part == "tokenizer" else hub.model(given)
+    if home is not None and (home / part).is_dir():
+        return home / part
+    if part == "tokenizer":
+        return hub.tokenizer(SONAR_ENCODER)
+    return hub.model(SONAR_ENCODER if part == "encoder" else SONAR_DECODER)
+
+
+def _unknown(model: str) -> str:
+    names = [MINI, *PUBLISHED]
+    near = difflib.get_close_matches(model.casefold(), names, 3, 0.4) or names
+    return (
+        f"unknown model {model!r}: no such file or directory, and no name; "
+        f"near: {', '.join(near)}, or a Hub repository owner/name"
+    )
+
+
+class _Hub:
+    """The Hugging Face Hub through its own library, one file at a time."""
+
+    def __init__(self, offline: bool, progress: bool) -> None:
+        self.offline = offline
+        self.progress = progress
+
+    def model(self, repository: str, own_config: bool = False) -> Path:
+        """Return the folder that holds a repository's config and weights."""
+        if not own_config:
+            self._first(repository, (_CONFIG,), self._file)
+        if weights := self._cached_weights(repository):
+            return weights.parent
+        return self._first(repository, _WEIGHTS, self._weights).parent
+
+    def tokenizer(self, repository: str) -> Path:
+        """Return a repository's SentencePiece file."""
+        return self._first(repository, (TOKENIZER_FILE,), self._file)
+
+    def has_model(self, repository: str) -> bool:
+        """Tell whether a repository's weights are in the cache."""
+        return self._cached_weights(repository) is not None
+
+    def _weights(self, repository: str, name: str) -> Path:
+        """Get weights in one file, or in the shards that an index lists."""
+        from huggingface_hub.errors import EntryNotFoundError
+
+        from sonar_cli.model.files import locate
+
+        try:
+            return self._file(repository, name)
+        except EntryNotFoundError:
+            index = self._file(repository, f"{name}.index.json")
+        for shard in locate(index.parent):
+            self._file(repository, shard.name)
+        return index
+
+    def _cached_weights(self, repository: str) -> Path | None:
+        for name in _WEIGHTS:
+            if found := self._cached(repository, name):
+                return found
+            index = self._cached(repository, f"{name}.index.json")
+            if index and all(shard.exists() for shard in _shards(index)):
+                return index
+        return None
+
+    def _first(
+        self, repository: str, names: tuple[str, ...], get: Callable[[str, str], Path]
+    ) -> Path:
+        """Get the first of the names that the repository has."""
+        from huggingface_hub.errors import EntryNotFoundError
+
+        for name in names:
+            try:
+                return get(repository, name)
+            except EntryNotFoundError:
+                continue
+        raise DownloadError(f"{repository} has no {' or '.join(names)}; is it the right one?")
+
+    def _cached(self, repository: str, name: str) -> Path | None:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(repository, name)
+        return Path(found) if isinstance(found, str) else None
+
+    def _file(self, repository: str, name: str) -> Path:
+        """Return a file of a repository, from the cache or downloaded (an old part is resumed)."""
+        if found := self._cached(repository, name):
+            return found
+        if self.offline:
+            raise DownloadError(
+                f"{repository} is not in the cache and --offline forbids asking for it; get it "
+                f"once with `sonar-llm models pull {repository}`, or use -m {MINI}"
+            )
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+        from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
+
+        (enable_progress_bars if self.progress else disable_progress_bars)()
+        try:
+            return Path(hf_hub_download(repository, name))
+        except LocalEntryNotFoundError as error:
+            raise DownloadError(_unreachable(repository, name)) from error
+        except EntryNotFoundError:
+            raise
+        except Exception as error:  # whatever the HTTP library of the day raises
+            raise DownloadError(_failed(repository, name, error)) from error
+
+
+def _shards(index: Path) -> list[Path]:
+    from sonar_cli.model.files import read_json
+
+    return [index.parent / shard for shard in set(read_json(index)["weight_map"].values())]
+
+
+def _unreachable(repository: str, name: str) -> str:
+    return (
+        f"could not get {name} of {repository}: the Hub cannot be reached and the file is not in "
+        f"the cache; -m {MINI} and local paths work without a network"
+    )
+
+
+def _failed(repository: str, name: str, error: Exception) -> str:
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    if isinstance(error, RepositoryNotFoundError):
+        return f"there is no repository {repository} on the Hub, or it is private; check the name"
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+    return (
+        f"could not get {name} of {repository} ({reason}); run it again to go on where it "
+        f"stopped, or use -m {MINI}"
+    )
