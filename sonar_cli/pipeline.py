@@ -7,7 +7,7 @@ the sentence is encoded again, and what it means now, not what was predicted, go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 import torch
@@ -22,12 +22,16 @@ from sonar_cli.model.predictor import add_noise
 
 @torch.inference_mode()
 def generate(
-    model: Model, sentences: Sequence[str], options: GenerationOptions | None = None
+    model: Model,
+    sentences: Sequence[str],
+    options: GenerationOptions | None = None,
+    on_truncated: Callable[[int], None] | None = None,
 ) -> Iterator[Step]:
     """Continue a text: yield a Step per sentence written, then one that says why it stopped.
 
     The end sentence and a repeated meaning are not part of the text, so they are not yielded.
-    Raises UsageError for an unknown language, ValueError when there is nothing to continue.
+    `on_truncated` is told how many sentences were too long for the encoder. Raises UsageError for
+    an unknown language, ValueError when there is nothing to continue.
 
     >>> from sonar_cli.model.load import load_model
     >>> from sonar_cli.store import resolve
@@ -44,7 +48,9 @@ def generate(
     if not opening:
         raise ValueError("there is no sentence to continue")
     end = codec.encode([END_SENTENCE], options.source_lang)  # (1, D)
-    new = codec.encode(opening, options.source_lang)  # (T, D), then (1, D) a turn
+    new = codec.encode(
+        opening, options.source_lang, on_truncated=on_truncated
+    )  # (T, D), then (1, D) a turn
     cache = predictor.new_cache()
     random = _random(options.seed)
     written: list[Tensor] = []

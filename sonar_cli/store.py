@@ -54,6 +54,7 @@ def resolve(
     tokenizer: str | None = None,
     offline: bool = False,
     progress: bool = False,
+    predictor: bool = True,
 ) -> ModelPaths:
     """Find a model's files, downloading what is not here unless `offline`.
 
@@ -61,14 +62,14 @@ def resolve(
     paths or repositories that replace the model's own. A directory that holds predictor/,
     encoder/, decoder/ and tokenizer/ is a whole model; a predictor alone gets the parts beside
     it, or SONAR's published codec. Raises UsageError for a name nobody knows and DownloadError
-    for files that are not to be had.
+    for files that are not to be had. Without `predictor` only the codec is made sure of.
     """
     hub = _Hub(offline, progress)
-    predictor, home = _predictor(model, config, hub)
+    found_predictor, home = _predictor(model, config, hub, predictor)
     given = {"encoder": encoder, "decoder": decoder, "tokenizer": tokenizer}
     found = {part: _part(part, path, home, hub) for part, path in given.items()}
     return ModelPaths(
-        predictor=predictor,
+        predictor=found_predictor,
         predictor_config=Path(config) if config else None,
         embedded=model == MINI and not any(given.values()),
         **found,
@@ -85,7 +86,7 @@ def known() -> tuple[KnownModel, ...]:
     return (KnownModel(MINI, "in the package", "8 M with its codec", True), *published)
 
 
-def _predictor(model: str, config: str | None, hub: _Hub) -> tuple[Path, Path | None]:
+def _predictor(model: str, config: str | None, hub: _Hub, wanted: bool) -> tuple[Path, Path | None]:
     """Return the predictor's path, and the folder where its codec may lie."""
     if model == MINI:
         return EMBEDDED / "predictor", EMBEDDED
@@ -95,10 +96,11 @@ def _predictor(model: str, config: str | None, hub: _Hub) -> tuple[Path, Path | 
         return (path / "predictor", path) if whole else (path, path.parent)
     if path.is_file():
         return path, path.parent
-    if model.casefold() in PUBLISHED:
-        return hub.model(PUBLISHED[model.casefold()][0]), None
-    if _REPOSITORY.fullmatch(model):
-        return hub.model(model, own_config=config is not None), None
+    repository = PUBLISHED.get(model.casefold(), (model, ""))[0]
+    if _REPOSITORY.fullmatch(repository):
+        if not wanted:
+            return Path(repository), None
+        return hub.model(repository, own_config=config is not None), None
     raise UsageError(_unknown(model))
 
 

@@ -28,7 +28,9 @@ class Book:
     def __post_init__(self) -> None:
         self.vectors = torch.eye(len(self.sentences))
 
-    def encode(self, sentences: Sequence[str], lang: str = "eng_Latn") -> Tensor:
+    def encode(
+        self, sentences: Sequence[str], lang: str = "eng_Latn", on_truncated: object = None
+    ) -> Tensor:
         return self.vectors[[self.sentences.index(each) for each in sentences]]
 
     def decode(

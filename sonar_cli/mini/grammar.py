@@ -118,6 +118,7 @@ def clauses(kind: str) -> Iterator[tuple[str, str]]:
             yield from ((group, getattr(plot, kind)) for plot in PLOTS[group])
 
 
+@lru_cache(maxsize=1)
 def vocabulary() -> frozenset[str]:
     """Return the lower-cased words that the grammar can write."""
     texts = [*patterns(), *(text for kind in CLAUSES for _, text in clauses(kind))]

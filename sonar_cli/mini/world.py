@@ -16,6 +16,7 @@ True
 from __future__ import annotations
 
 import random
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from sonar_cli.mini.grammar import (
 from sonar_cli.mini.patterns import BEATS, OPTIONAL, SKIPPED, by_beat
 from sonar_cli.mini.plots import PLOTS, WISHES
 
-__all__ = ["Story", "accepts", "patterns", "stories", "story", "vocabulary"]
+__all__ = ["Story", "accepts", "far", "patterns", "stories", "story", "vocabulary"]
 
 NARRATORS = 6
 # One combination in so many is kept from training.
@@ -74,6 +75,17 @@ def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Story
     """Write `count` stories; different seeds below a billion never share a story's seed."""
     for number in range(count):
         yield story(seed * 1_000_000_000 + number, held_out)
+
+
+def far(text: str) -> bool:
+    """Tell whether more than a third of a text's words are none of the world's.
+
+    >>> far("One day Tom found a kite."), far("Quarterly revenue exceeded expectations.")
+    (False, True)
+    """
+    found = re.findall(r"\w+", text.lower())
+    strange = sum(word not in vocabulary() for word in found)
+    return 3 * strange > len(found)
 
 
 def is_held_out(combination: tuple[str, str, str]) -> bool:

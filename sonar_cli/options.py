@@ -1,0 +1,185 @@
+"""The shared options: one spelling everywhere, each with its environment variable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from sonar_cli.config import GenerationOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Function], Function]
+
+_DEFAULTS = GenerationOptions()
+
+
+class Option(click.Option):
+    """An option with a section in `--help` and the environment variable SONAR_LLM_<OPTION>."""
+
+    def __init__(self, *args: Any, section: str = "Options", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section = section
+        long = max(self.opts, key=len)
+        self.envvar = "SONAR_LLM_" + long.lstrip("-").replace("-", "_").upper()
+
+
+class Command(click.Command):
+    """A command whose `--help` shows its options by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one table of options for each section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                section = getattr(parameter, "section", "Options")
+                sections.setdefault(section, []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(records)
+
+
+def _option(*names: str, section: str, **settings: Any) -> Decorator[Any]:
+    return click.option(*names, cls=Option, section=section, **settings)
+
+
+def _together(*decorators: Decorator[Any]) -> Decorator[Any]:
+    def decorate(function: Function) -> Function:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+_MODEL = "Model"
+model = _together(
+    _option(
+        "-m", "--model", "model", section=_MODEL, default="mini", show_default=True,
+        metavar="NAME|REPO|DIR|FILE",
+        help="mini is in the package; 100m 300m 600m 900m 1.3b, any Hub repository or local path.",
+    ),
+    _option(
+        "--config", section=_MODEL, metavar="FILE",
+        help="The JSON config that goes with a bare .pt checkpoint.",
+    ),
+    _option("--encoder", section=_MODEL, metavar="PATH", help="A SONAR encoder instead."),
+    _option("--decoder", section=_MODEL, metavar="PATH", help="A SONAR decoder instead."),
+    _option(
+        "--tokenizer", section=_MODEL, metavar="PATH",
+        help="A SentencePiece file, or a folder that holds one.",
+    ),
+    _option(
+        "--codec", section=_MODEL, default="native", show_default=True,
+        type=click.Choice(["native", "sonar-space"]), help="Who encodes and decodes.",
+    ),
+    _option("--offline", section=_MODEL, is_flag=True, help="Never ask the network."),
+)  # fmt: skip
+
+_MACHINE = "Machine"
+device = _together(
+    _option(
+        "--device", section=_MACHINE, default="auto", show_default=True,
+        metavar="auto|cpu|cuda[:N]", help="Where the models run.",
+    ),
+    _option(
+        "--threads", section=_MACHINE, type=click.IntRange(1), metavar="N",
+        help="CPU threads (default: torch's own choice).",
+    ),
+)  # fmt: skip
+machine = _together(
+    device,
+    _option(
+        "--dtype", section=_MACHINE, default="auto", show_default=True,
+        type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
+        help="Number format of the weights; auto is float32.",
+    ),
+)  # fmt: skip
+
+_TEXT = "Text"
+text = _together(
+    _option(
+        "--split", section=_TEXT, default="auto", show_default=True,
+        type=click.Choice(["auto", "lines"]),
+        help="lines: one sentence per line, nothing is split further.",
+    ),
+    _option(
+        "--source-lang", section=_TEXT, default="eng_Latn", show_default=True, metavar="CODE",
+        help="FLORES-200 code of the text.",
+    ),
+)  # fmt: skip
+decoding = _together(
+    _option(
+        "--target-lang", section=_TEXT, default="eng_Latn", show_default=True, metavar="CODE",
+        help="FLORES-200 code of what is written.",
+    ),
+    _option(
+        "--beam-size", section=_TEXT, default=_DEFAULTS.beam_size, show_default=True,
+        type=click.IntRange(1), metavar="N", help="Beam of the decoder.",
+    ),
+    _option(
+        "--max-tokens", section=_TEXT, default=_DEFAULTS.max_tokens, show_default=True,
+        type=click.IntRange(3), metavar="N",
+        help="Longest sentence written, two prefix tokens included.",
+    ),
+)  # fmt: skip
+
+_NEXT = "What comes next"
+generation = _together(
+    _option(
+        "-n", "--sentences", section=_NEXT, default=_DEFAULTS.sentences, show_default=True,
+        type=click.IntRange(1), metavar="N", help="How many sentences to write at most.",
+    ),
+    _option(
+        "--begin/--no-begin", section=_NEXT, default=None,
+        help='Put "Begin of text." in front (default: what the model\'s config says).',
+    ),
+    _option(
+        "--stop-threshold", section=_NEXT, default=_DEFAULTS.stop_threshold, show_default=True,
+        type=click.FloatRange(-1, 2), metavar="COSINE",
+        help="Cosine to the end-of-text sentence that ends the text.",
+    ),
+    _option(
+        "--repeat-threshold", section=_NEXT, type=click.FloatRange(-1, 1), metavar="COSINE",
+        help="Stop when a meaning comes back (default: off).",
+    ),
+    _option(
+        "--temperature", section=_NEXT, default=_DEFAULTS.temperature, show_default=True,
+        type=click.FloatRange(0), metavar="T",
+        help="Size of the noise on the predicted meaning; 0 is deterministic.",
+    ),
+    _option(
+        "--candidates", section=_NEXT, default=_DEFAULTS.candidates, show_default=True,
+        type=click.IntRange(1, 256), metavar="K",
+        help="With a temperature: decode K noisy vectors and draw one.",
+    ),
+    _option(
+        "--top-p", section=_NEXT, default=_DEFAULTS.top_p, show_default=True,
+        type=click.FloatRange(0, 1, min_open=True), metavar="P",
+        help="Draw from the most likely candidates that hold this share.",
+    ),
+    _option(
+        "--seed", section=_NEXT, type=int, metavar="N",
+        help="The same text every time on the same device.",
+    ),
+)  # fmt: skip
+
+_OUTPUT = "Output"
+format_ = _option(
+    "--format", section=_OUTPUT, default="text", show_default=True,
+    type=click.Choice(["text", "jsonl"]), help="Plain text, or one JSON object a line.",
+)  # fmt: skip
+output = _option(
+    "-o", "--output", section=_OUTPUT, type=click.Path(dir_okay=False), metavar="FILE",
+    help="Write there instead of stdout.",
+)  # fmt: skip
+echo = _option(
+    "--echo", section=_OUTPUT, is_flag=True, help="Write the given text first (plain text only)."
+)
+quiet = _option("-q", "--quiet", section=_OUTPUT, is_flag=True, help="No notices, no progress.")
+verbosity = _together(
+    quiet,
+    _option("-v", "--verbose", section=_OUTPUT, is_flag=True, help="Say more on stderr."),
+)
