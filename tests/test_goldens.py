@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 import torch
 
+from sonar_cli.config import GenerationOptions, predictor_config
 from sonar_cli.model.codec import Codec
 from sonar_cli.model.languages import NLLB_LANGUAGES
-from sonar_cli.model.load import load_codec
+from sonar_cli.model.load import Model, load_codec, load_predictor
+from sonar_cli.model.predictor import Predictor
+from sonar_cli.pipeline import generate
 
 GOLDENS = Path(os.environ.get("SONAR_LLM_GOLDENS", Path(__file__).parent / "goldens"))
 LAYOUTS = {
@@ -27,6 +30,13 @@ LAYOUTS = {
     "huggingface": ("huggingface/encoder", "huggingface/decoder"),
 }
 NATIVE = "fairseq2"
+PREDICTORS = {
+    "wide-heads": ("wide-heads", None),  # config.json and pytorch_model.bin
+    "grouped-heads": ("grouped-heads", None),  # config.json and model.safetensors
+    "bare": ("bare.pt", "bare.json"),  # what the authors' training script saves
+}
+# The authors write while there are at most 32 sentences, so the text ends with 33.
+LIMIT = 33
 
 # Read at import: without the files nothing here can run, and that must be an error.
 EXPECTED: dict[str, Any] = json.loads((GOLDENS / "expected.json").read_text(encoding="utf-8"))
@@ -41,6 +51,13 @@ def _array(name: str) -> torch.Tensor:
 def _codec(layout: str) -> Codec:
     encoder, decoder = LAYOUTS[layout]
     return load_codec(GOLDENS / encoder, GOLDENS / decoder, GOLDENS / "tokenizer", "cpu")
+
+
+@lru_cache
+def _predictor(name: str) -> Predictor:
+    path, config = PREDICTORS[name]
+    folder = GOLDENS / "predictors"
+    return load_predictor(folder / path, folder / config if config else None, "cpu")
 
 
 def _label(row: dict[str, Any]) -> str:
@@ -122,3 +139,52 @@ def test_every_hypothesis(row: dict[str, Any]) -> None:
         assert [list(each.ids) for each in ours] == [each["ids"] for each in theirs["hypotheses"]]
         scores = [each["score"] for each in theirs["hypotheses"]]
         assert [each.score for each in ours] == pytest.approx(scores, abs=1e-4)
+
+
+@pytest.mark.parametrize("row", EXPECTED["predict"], ids=lambda row: row["predictor"])
+def test_next_vectors(row: dict[str, Any]) -> None:
+    predictor, vectors = _predictor(row["predictor"]), _array("predict.vectors")
+    assert predictor.config == predictor_config(row["config"])
+    torch.testing.assert_close(predictor(vectors), _array(row["next"]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("first", [1, 7])
+@pytest.mark.parametrize("row", EXPECTED["predict"], ids=lambda row: row["predictor"])
+def test_next_vectors_from_the_cache(row: dict[str, Any], first: int) -> None:
+    """One sentence at a time, after a prefix of `first` sentences at once."""
+    predictor, vectors = _predictor(row["predictor"]), _array("predict.vectors")
+    cache = predictor.new_cache()
+    parts = [vectors[:, :first], *vectors[:, first:].split(1, dim=1)]
+    stepped = torch.cat([predictor(part, cache) for part in parts], dim=1)
+    torch.testing.assert_close(stepped, _array(row["next"]), rtol=0, atol=1e-5)
+
+
+def _loop_label(row: dict[str, Any]) -> str:
+    return f"{row['predictor']}-{len(row['sentences'])}-{row['begin']}-{row['threshold']}"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("row", EXPECTED["loops"], ids=_loop_label)
+def test_loop(layout: str, row: dict[str, Any]) -> None:
+    options = GenerationOptions(
+        sentences=LIMIT - len(row["sentences"]) - row["begin"],
+        begin=row["begin"],
+        stop_threshold=row["threshold"],
+    )
+    model = Model(_codec(layout), _predictor(row["predictor"]))
+    *steps, last = generate(model, row["sentences"], options)
+    assert [step.text for step in steps] == [turn["text"] for turn in row["written"]]
+    assert [step.index for step in steps] == list(range(len(steps)))
+    assert last.stop_reason == ("end" if row["end"] else "length")
+    turns = row["written"] + [row["end"]] * bool(row["end"])
+    steps += [last] * bool(row["end"])
+    for step, turn in zip(steps, turns, strict=True):
+        assert step.similarity_to_end == pytest.approx(turn["similarity"], abs=1e-4)
+        assert step.fidelity == pytest.approx(turn["fidelity"], abs=1e-4)
+
+
+def test_loops_are_many_and_not_trivial() -> None:
+    rows = EXPECTED["loops"]
+    assert len(rows) >= 25
+    assert {len(row["written"]) for row in rows if row["end"]} >= {2, 3, 4}
+    assert any(not row["end"] for row in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +85,44 @@ def _read_file(file: Path) -> tuple[dict[str, Tensor], str | None]:
     except FileNotFoundError:
         raise CheckpointError(f"no checkpoint file {file}; is the download complete?") from None
     except _BROKEN as error:
-        reason = (str(error).strip().splitlines() or ["empty file"])[0]
+        reason = _reason(error)
         raise CheckpointError(
             f"{file} is truncated or not a checkpoint ({reason[:120]}); get it again"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if unsupported := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+        return f"it holds a {unsupported[1]}, not only tensors"
+    return (str(error).strip().splitlines() or ["empty file"])[0]
 
 
 def _torch_load(file: Path) -> Any:
     # Mapping needs the zip format of torch >= 1.6; older files are read whole.
     with file.open("rb") as opened:
         zipped = opened.read(2) == b"PK"
-    return torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
+    with torch.serialization.safe_globals(_STAND_INS):
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
+
+
+def _stand_in(module: str, name: str) -> type:
+    """Return a class of that name which takes anything and keeps nothing."""
+    body = {
+        "__module__": module,
+        "__init__": lambda self, *_: None,
+        "__setstate__": lambda self, _: None,
+    }
+    return type(name, (), body)
+
+
+# The authors' training script saves NumPy's random state beside the weights. No one needs it here,
+# but its types must have names for the rest of the file to be read.
+_STAND_INS: list[Any] = [
+    _stand_in("numpy", "ndarray"),
+    _stand_in("numpy", "dtype"),
+    _stand_in("numpy.core.multiarray", "_reconstruct"),  # NumPy 1
+    _stand_in("numpy._core.multiarray", "_reconstruct"),  # NumPy 2
+]
 
 
 def _unwrap(loaded: Any, file: Path) -> tuple[dict[str, Tensor], str | None]:

@@ -18,13 +18,15 @@ from typing import Any
 
 import layouts
 import numpy as np
-import toy_codec
-import toy_text
 import torch
-from toy_codec import Hypothesis, ToyCodec
+import toy_codec
+import toy_predictor
+import toy_text
 from torch import Tensor
+from toy_codec import Hypothesis, ToyCodec
+from toy_predictor import Predictor
 
-CODEC_STEPS = 400
+CODEC_STEPS, PREDICTOR_STEPS = 400, 600
 BEAMS = (1, 3, 5)
 MAX_TOKENS = (256, 12, 6, 4, 3)
 ODD_TEXTS = (
@@ -105,7 +107,18 @@ def main() -> None:
     record_vectors(codec, record)
     record_sentences(codec, record)
     kept, all_of_them = record_searches(codec, record)
-    say(f"recorded the codec; {all_of_them - kept} of {all_of_them} searches were too close to call")
+    say(f"recorded the codec; {all_of_them - kept} of {all_of_them} searches too close to call")
+
+    toy_predictor.check_branches()
+    predictors = {
+        name: toy_predictor.build(config, codec, PREDICTOR_STEPS, args.seed)
+        for name, config in toy_predictor.CONFIGS.items()
+    }
+    toy_predictor.write(predictors, codec, args.out / "predictors")
+    say("trained three predictors")
+    record_predictions(predictors, codec, record)
+    kept, all_of_them = record_loops(predictors, codec, record)
+    say(f"recorded the loop; {all_of_them - kept} of {all_of_them} texts too close to call")
     record.write(args.out)
     size = sum(file.stat().st_size for file in args.out.rglob("*") if file.is_file())
     say(f"wrote {args.out}: {size / 1e6:.1f} MB")
@@ -196,6 +209,76 @@ def record_searches(codec: ToyCodec, record: Record) -> tuple[int, int]:
         )
     record.json["decode"] = rows
     return kept, len(rows) * len(vectors)
+
+
+def record_predictions(predictors: dict[str, Predictor], codec: ToyCodec, record: Record) -> None:
+    """Next vectors at every position: texts that make sense, and long ones that make none."""
+    texts = [text for story in toy_text.stories()[::9] for text in story][:80]
+    sense = codec.encode(texts, "eng_Latn")
+    vectors = torch.stack([sense, sense.std() * torch.randn_like(sense)])
+    record.array("predict.vectors", vectors)
+    record.json["predict"] = [
+        {
+            "predictor": name,
+            "config": toy_predictor.CONFIGS[name],
+            "next": record.array(f"predict.{name}", predictor(vectors)),
+        }
+        for name, predictor in predictors.items()
+    ]
+
+
+def record_loops(
+    predictors: dict[str, Predictor], codec: ToyCodec, record: Record
+) -> tuple[int, int]:
+    """The authors' loop over several openings; a text that hangs on the sixth digit is left out."""
+    rows, everything = [], 0
+    for name, opening, begin, threshold in _openings():
+        sentences = [toy_text.BEGIN] * begin + opening
+        everything += 1
+        predictor = predictors[name]
+        written, end = toy_predictor.continue_text(
+            predictor, codec, sentences, threshold, lambda vector: vector
+        )
+        again = [
+            toy_predictor.continue_text(predictor, codec, sentences, threshold, _disturbed)
+            for _ in range(2)
+        ]
+        texts = [turn.text for turn in written]
+        near = any(abs(turn.similarity - threshold) < 1e-3 for turn in [*written, end] if turn)
+        if near or any([turn.text for turn in other] != texts for other, _ in again):
+            continue
+        rows.append(
+            {
+                "predictor": name,
+                "sentences": opening,
+                "begin": begin,
+                "threshold": threshold,
+                "written": [asdict(turn) for turn in written],
+                "end": asdict(end) if end else None,
+            }
+        )
+    record.json["loops"] = rows
+    return len(rows), everything
+
+
+def _openings() -> list[tuple[str, list[str], bool, float]]:
+    """(predictor, sentences, with "Begin of text.", stop threshold)."""
+    stories = toy_text.stories()
+    found = [
+        (name, stories[number][:count], begin, 0.98)
+        for name in toy_predictor.CONFIGS
+        for number, count in ((3, 1), (50, 2), (100, 3), (150, 2), (180, 5))
+        for begin in (False, True)
+    ]
+    # Never to stop by itself: the limit of 32 ends the text.
+    found += [(name, stories[77][:2], True, 1.1) for name in toy_predictor.CONFIGS]
+    found += [("bare", stories[78][:1], False, 1.1)]
+    found += [("wide-heads", ["Hello, world!", "Tom had a hat."], False, 0.9)]
+    return found
+
+
+def _disturbed(vector: Tensor) -> Tensor:
+    return vector + 2e-6 * torch.randn_like(vector) * vector.abs().max()
 
 
 def _search_vectors(codec: ToyCodec) -> Tensor:

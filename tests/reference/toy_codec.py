@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
-import toy_text
 import torch
+import toy_text
 import yaml
 from fairseq2.data.tokenizers import VocabularyInfo
 from fairseq2.generation.beam_search.generator import BeamSearchSeq2SeqGenerator
