@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from sonar_cli.config import ModelPaths
@@ -93,8 +94,13 @@ def _predictor(model: str, config: str | None, hub: _Hub, wanted: bool) -> tuple
     path = Path(model).expanduser()
     if path.is_dir():
         whole = (path / "predictor").is_dir()
-        return (path / "predictor", path) if whole else (path, path.parent)
+        folder = path / "predictor" if whole else path
+        if not ((folder / _CONFIG).is_file() or config):
+            raise UsageError(f"{model} holds no {_CONFIG}; it is no model (or give --config FILE)")
+        return folder, path if whole else path.parent
     if path.is_file():
+        if config is None:
+            raise UsageError(f"{model} is a bare checkpoint; give its JSON with --config FILE")
         return path, path.parent
     repository = PUBLISHED.get(model.casefold(), (model, ""))[0]
     if _REPOSITORY.fullmatch(repository):
@@ -202,10 +208,12 @@ class _Hub:
                 f"{repository} is not in the cache and --offline forbids asking for it; get it "
                 f"once with `sonar-llm models pull {repository}`, or use -m {MINI}"
             )
-        from huggingface_hub import hf_hub_download
+        _check_network(repository, name)
+        from huggingface_hub import hf_hub_download, logging
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
         from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
+        logging.set_verbosity_error()
         (enable_progress_bars if self.progress else disable_progress_bars)()
         try:
             return Path(hf_hub_download(repository, name))
@@ -215,6 +223,31 @@ class _Hub:
             raise
         except Exception as error:  # whatever the HTTP library of the day raises
             raise DownloadError(_failed(repository, name, error)) from error
+
+
+@lru_cache(maxsize=1)
+def _network() -> bool:
+    """Try the Hub's address once: huggingface_hub itself would retry for half a minute."""
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    if address.scheme in getproxies():
+        return True
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+def _check_network(repository: str, name: str) -> None:
+    if not _network():
+        raise DownloadError(_unreachable(repository, name))
 
 
 def _shards(index: Path) -> list[Path]:
