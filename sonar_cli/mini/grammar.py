@@ -171,16 +171,22 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def _fillings(found: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Yield a sentence's slots with its clauses' slots beside them, `class` among them."""
+    """Yield a sentence's slots with its clauses' slots beside them, `class` among them.
+
+    A sentence can hold two clauses (a wish and a problem): both must be of the same class and
+    agree on every slot that they share.
+    """
     clause = next((kind for kind in CLAUSES if kind in found), None)
     if clause is None:
         yield found
         return
+    rest = {slot: word for slot, word in found.items() if slot != clause}
     for group, regex in _compiled_clauses(clause):
         if match := regex.fullmatch(found[clause]):
-            inner = match.groupdict()
-            if all(found.get(slot, word) == word for slot, word in inner.items()):
-                yield {**found, **inner, "class": group}
+            inner = {**match.groupdict(), "class": group}
+            if all(rest.get(slot, word) == word for slot, word in inner.items()):
+                for filling in _fillings({**rest, **inner}):
+                    yield {clause: found[clause], **filling}
 
 
 def _consistent(pattern: str, sentence: str, slots: dict[str, str]) -> bool:
