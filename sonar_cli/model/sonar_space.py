@@ -36,7 +36,7 @@ class SonarSpaceCodec:
         from sonar.inference_pipelines import text
 
         self.tokenizer = own
-        self.width = int(encoder.encoder_frontend.model_dim)
+        self.width = int(encoder.encoder_frontend.embed.weight.shape[1])
         self.device = device
         self._vocab = tokenizer.vocab_info
         self._to_vectors = text.TextToEmbeddingModelPipeline(encoder, tokenizer, device=device)
@@ -82,7 +82,12 @@ class SonarSpaceCodec:
         if max_tokens <= len(prefix):
             raise UsageError(f"--max-tokens must be at least {len(prefix) + 1}, not {max_tokens}")
         search = BeamSearchSeq2SeqGenerator(
-            self._to_text.model, self._vocab, beam_size=beam_size, max_seq_len=max_tokens
+            self._to_text.model,
+            self._vocab,
+            beam_size=beam_size,
+            max_seq_len=max_tokens,
+            # fairseq2's own limit takes the vector's width for the length of a source.
+            max_gen_len=(0.0, max_tokens),
         )
         decoded = []
         for batch in vectors.to(self.device).split(batch_size):
@@ -109,9 +114,8 @@ def load_sonar_space(
         raise SonarError(MISSING) from error
     where, kind = pick_device(device), pick_dtype(dtype)
     own = Tokenizer.load(tokenizer)
-    theirs = load_nllb_tokenizer(
-        model_file(tokenizer), NllbTokenizerConfig(list(own.languages), own.languages[0])
-    )
+    languages = NllbTokenizerConfig(langs=list(own.languages), default_lang=own.languages[0])
+    theirs = load_nllb_tokenizer(model_file(tokenizer), languages)
     shape, state = checkpoints.read_encoder(encoder)
     built = factory.SonarTextEncoderFactory(_config("encoder", shape)).create_model()
     built.load_state_dict(_rename(state, checkpoints.ENCODER_LAYOUTS[0]))
