@@ -57,7 +57,7 @@ class Sizes:
     codec_batch: int = 64
     codec_rate: float = 2e-3
     noise: float = 0.2
-    predictor_steps: int = 1_600
+    predictor_steps: int = 1_200
     predictor_batch: int = 24
     predictor_rate: float = 1.5e-3
     probe: int = 200

@@ -11,6 +11,8 @@ from sonar_cli.model.encoder import TextEncoder
 from sonar_cli.model.predictor import Predictor
 from sonar_cli.model.tokenizer import EOS, PAD
 
+_CHUNKS = 4
+
 
 def reconstruction_loss(
     encoder: TextEncoder, decoder: TextDecoder, source: Tensor, target: Tensor, noise: float = 0.0
@@ -56,10 +58,21 @@ def decoding_loss(
     """
     ids = target if double_eos else target[:, :-1]
     labels = _shifted(target, double_eos)
+    lengths = (labels != PAD).sum(1)
+    # Sentences of like length go together: in a batch of all lengths a third would be padding.
+    losses = [
+        _summed_loss(decoder, vectors[rows], ids[rows, :longest], labels[rows, :longest])
+        for rows in lengths.argsort().tensor_split(min(_CHUNKS, len(target)))
+        for longest in [int(lengths[rows].max())]
+    ]
+    return torch.stack(losses).sum() / lengths.sum()
+
+
+def _summed_loss(decoder: TextDecoder, vectors: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
     real = labels != PAD
     # Only real positions go through the vocabulary, which is the larger part of a small model.
     hidden = decoder.hidden(ids, decoder.start(vectors))[real]
-    return F.cross_entropy(decoder.project(hidden).float(), labels[real])
+    return F.cross_entropy(decoder.project(hidden).float(), labels[real], reduction="sum")
 
 
 def _shifted(target: Tensor, double_eos: bool) -> Tensor:
