@@ -13,20 +13,21 @@ from sonar_cli.mini import grammar, world
 from sonar_cli.mini.world import Story
 
 PINNED = (
-    "In the shallow riverbank lived a painter named Will.",
-    "Will owned a swift bicycle and loved to ride the bicycle down the road.",
-    "In spring, Will often looked at the bicycle.",
-    "One cloudy night, however, the bicycle was stuck in the mud.",
-    "The painter was disappointed and could not sleep.",
-    "The painter pushed the bicycle until sunset, but in vain.",
-    "It was all for nothing, and Will gave a sigh.",
-    "At last a cheerful salmon knocked at the door of Will.",
-    "Will begged the salmon for help with the bicycle.",
-    '"A friend is never far away," replied the cheerful salmon.',
-    "To the surprise of Will, the salmon tied a rope to the bicycle and pulled it out.",
-    "The painter was glad and invited the salmon to a game of tag.",
-    "There was lemonade and berries for everyone.",
-    "That is how Will found a friend.",
+    "On a cloudy night, Will walked to the shallow riverbank.",
+    "There Will saw a bicycle and longed to ride the bicycle down the road.",
+    "The curtains over the riverbank made Will glad.",
+    "Before long, Will learned that the bicycle was stuck in the mud.",
+    "Will gazed at the bicycle with disappointed eyes.",
+    "For a long while, Will patiently pushed the bicycle until sunset.",
+    "After an hour, Will was tired and hungry.",
+    "From the shadows of the riverbank stepped a cheerful salmon.",
+    "Will showed the bicycle to the salmon.",
+    "The salmon had a clever plan for the bicycle.",
+    "Then the cheerful salmon patiently tied a rope to the bicycle and pulled it out.",
+    "Will kissed the salmon on the nose.",
+    "Will was so glad that he danced a ballet.",
+    "The salmon liked the berries that Will made.",
+    "Then Will went home and slept under the curtains.",
 )
 
 

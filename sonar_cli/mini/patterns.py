@@ -1,6 +1,7 @@
-"""The story world's sentence patterns: six narrators, each with its own words for every beat.
+"""The story world's sentence patterns: six narrators with two voices each, for every beat.
 
-A line is a pattern; an empty line separates nothing. `@` becomes a or an. Slots: `{name}` the main
+A line is a narrator's number and a pattern, first the first voice's, then the second's; a narrator
+with one pattern for a beat has it in both voices. `@` becomes a or an. Slots: `{name}` the main
 character with `{he}`, `{his}`, `{him}`; `{adj}`, `{thing}`; `{place}` with `{padj}`; the helper is
 `{hadj} {animal}`; `{wish}`, `{problem}`, `{tried}`, `{solved}` are the plot's clauses.
 """
@@ -11,15 +12,6 @@ BEATS = (
     "opening want mood problem worry tried fail helper ask answer solved thanks joy meal closing"
 ).split()
 
-# A beat in `OPTIONAL` may be left out of a story by the narrator it is given for.
-OPTIONAL: dict[int, tuple[str, ...]] = {
-    0: ("mood", "fail", "meal"),
-    1: ("worry", "meal"),
-    2: ("mood", "answer"),
-    3: ("fail", "thanks"),
-    4: ("mood", "meal"),
-    5: ("worry", "meal"),
-}
 # The last narrator is brief and never tells these.
 SKIPPED: dict[int, tuple[str, ...]] = {
     5: ("mood", "fail", "ask", "answer", "thanks", "joy"),

@@ -1,7 +1,8 @@
 """The story world: short children's stories with a plot, written by a small grammar.
 
 Someone somewhere wants something, something is in the way, they try, a friend helps, and it ends
-with a closing line. A story is told by one of six narrators, and everything in it stays the same:
+with a closing line. A story is told by one of six narrators
+in one of two voices, and everything in it stays the same:
 the main character, the thing, the place, the helper, the weather. Stories are deterministic by
 seed. About one in twenty combinations of character, thing and place is held out: training
 stories never use it, held-out stories use nothing else.
@@ -32,16 +33,20 @@ from sonar_cli.mini.grammar import (
     values,
     vocabulary,
 )
-from sonar_cli.mini.patterns import BEATS, OPTIONAL, SKIPPED, by_beat
+from sonar_cli.mini.patterns import BEATS, SKIPPED, by_beat
 from sonar_cli.mini.plots import PLOTS, WISHES
 
 __all__ = ["Story", "accepts", "far", "patterns", "stories", "story", "vocabulary"]
 
 NARRATORS = 6
+# Each narrator has two voices, which differ from the first sentence on: what comes next can be told
+# from what was said.
+VOICES = 2
 # One combination in so many is kept from training.
 HELD_OUT_SHARE = 20
 
 _PATTERNS = by_beat()
+_PLOT_OF = {(0, "girl"): 0, (0, "boy"): 1, (1, "girl"): 2, (1, "boy"): 1}
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,12 @@ def story(seed: int, held_out: bool = False) -> Story:
     slots = _facts(draw)
     while is_held_out(_combination(slots)) != held_out:
         slots = _facts(draw)
-    narrator = draw.randrange(NARRATORS)
-    sentences = tuple(
-        render(_pick(draw, _PATTERNS[beat][narrator]), slots)
-        for beat in BEATS
-        if _told(draw, beat, narrator)
-    )
-    forms = _PATTERNS["summary"]
-    summary = tuple(render(_pick(draw, forms[part]), slots) for part in _summary_parts(draw))
+    narrator, voice = draw.randrange(NARRATORS), draw.randrange(VOICES)
+    told = (beat for beat in BEATS if beat not in SKIPPED.get(narrator, ()))
+    forms = (_PATTERNS[beat][narrator] for beat in told)
+    sentences = tuple(render(voices[voice % len(voices)], slots) for voices in forms)
+    summaries = _PATTERNS["summary"]
+    summary = tuple(render(_pick(draw, summaries[part]), slots) for part in _summary_parts(draw))
     return Story(sentences, summary, slots["name"], _combination(slots))
 
 
@@ -104,20 +107,16 @@ def _facts(draw: random.Random) -> dict[str, str]:
     place_adjectives, places, animals = words.SETTINGS[_pick(draw, list(words.SETTINGS))]
     slots["padj"], slots["place"] = _pick(draw, place_adjectives), _pick(draw, places)
     slots["animal"] = _pick(draw, animals)
-    slots["wish"] = _pick(draw, WISHES[group])
-    plot = PLOTS[group][draw.randrange(3)]
+    wish = draw.randrange(2)
+    slots["wish"] = WISHES[group][wish]
+    # What gets in the way follows from who wants what, so that a reader can learn to expect it.
+    plot = PLOTS[group][_PLOT_OF[wish, gender(slots["name"])]]
     slots |= {"problem": plot.problem, "tried": plot.tried, "solved": plot.solved}
     return slots
 
 
 def _combination(slots: dict[str, str]) -> tuple[str, str, str]:
     return slots["name"], slots["thing"], slots["place"]
-
-
-def _told(draw: random.Random, beat: str, narrator: int) -> bool:
-    if beat in SKIPPED.get(narrator, ()):
-        return False
-    return beat not in OPTIONAL[narrator] or draw.random() < 0.5
 
 
 def _summary_parts(draw: random.Random) -> list[int]:
