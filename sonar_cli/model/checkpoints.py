@@ -378,7 +378,9 @@ def _write(folder: Path, config: Mapping[str, Any], state: State, dtype: torch.d
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
-    save_file(stored, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    file = folder / "model.safetensors"
+    save_file(stored, str(file), metadata={"format": "pt"})
+    file.chmod(0o644)  # safetensors writes for the owner alone
 
 
 def _m2m100_json(config: TransformerConfig) -> dict[str, Any]:
