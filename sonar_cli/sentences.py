@@ -43,7 +43,7 @@ BEFORE_NUMBERS = "no nos art chap sect".split()
 _PARAGRAPH = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
 _ITEM = re.compile(r"(?:[-*+\u2022\u2013\u2014]|\(?\d{1,3}[.)]|\(?[a-z]\))[^\S\n]+\S")
 _FINAL = re.compile(r"[.!?\u2026:;,][\"'\u201d\u2019\u00bb)\]]*$")
-_QUOTED_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb]+$")
+_CLOSED_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb)\]]+$")
 _TITLE_LENGTH = 60
 
 
@@ -152,14 +152,15 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[bool, tuple[in
 
 
 def _goes_on(text: str, before: tuple[int, int], after: tuple[int, int]) -> bool:
-    """Punkt ends a sentence after `?"`; with a lower-case word after it, it is not the end.
+    """Punkt ends a sentence after `?"` or `?)`; before a lower-case word it is not the end.
 
     A list's bare number ("1.") goes on as well, and so does a sentence before lone marks ("!?").
     """
-    head, tail = text[slice(*before)], text[slice(*after)]
+    # The end is enough to judge by, and keeps a sentence of many parts from being read each time.
+    head, tail = text[max(before[0], before[1] - 9) : before[1]], text[slice(*after)]
     if re.fullmatch(r"\(?\d{1,3}[.)]", head) or not re.search(r"\w", tail):
         return True
-    return bool(_QUOTED_END.search(head)) and tail[:1].islower()
+    return bool(_CLOSED_END.search(head)) and tail[:1].islower()
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonar_cli import sentences
@@ -44,6 +45,8 @@ def _shipped_parameters() -> object:
         ("A Title\nIt rained. It stopped.", ["A Title", "It rained.", "It stopped."]),
         ("- one thing\n- two. More.\n1. three", ["- one thing", "- two.", "More.", "1. three"]),
         ("What?! Really!", ["What?!", "Really!"]),
+        ("He came (did he?) to tea. He ate.", ["He came (did he?) to tea.", "He ate."]),
+        ('He left. "Oh!" "No!" she said.', ["He left.", '"Oh!"', '"No!" she said.']),
         ("", []),
         (" \n\t\r\n ", []),
     ],
@@ -81,6 +84,8 @@ def test_the_story_world_comes_back() -> None:
         assert tuple(each.text for each in split(text)) == story.sentences
 
 
+# No deadline: the first example pays for loading NLTK.
+@settings(deadline=None)
 @given(st.text(st.sampled_from(list("aB.\"'!?1 -\n\r\t\u00a0\u2026)(")), max_size=60))
 def test_nothing_but_white_space_is_lost(text: str) -> None:
     found = split(text)
@@ -99,3 +104,24 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
     sentences._punkt.cache_clear()
     assert len(split("One. Two.")) == 2
+
+
+def test_data_on_the_machine_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NLTK's own writer makes the data; its one abbreviation is not among the shipped ones."""
+    import nltk.data
+    from nltk.tokenize.punkt import PunktParameters, save_punkt_params
+
+    text = "Zorg. Smith left. He ran."
+    assert len(split(text)) == 3
+    parameters = PunktParameters()
+    parameters.abbrev_types.add("zorg")
+    folder = tmp_path / "tokenizers" / "punkt_tab" / "english"
+    folder.mkdir(parents=True)
+    # NLTK writes and reads nowhere but in its data folders.
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    save_punkt_params(parameters, str(folder))
+    sentences._punkt.cache_clear()
+    try:
+        assert [each.text for each in split(text)] == ["Zorg. Smith left.", "He ran."]
+    finally:
+        sentences._punkt.cache_clear()
