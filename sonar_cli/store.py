@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +30,15 @@ PUBLISHED = {
 }
 SONAR_ENCODER = "cointegrated/SONAR_200_text_encoder"
 SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
-TOKENIZER_FILE = "sentencepiece.bpe.model"
+# What repositories call their SentencePiece file; SONAR's own name is the first.
+TOKENIZER_FILES = (
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "spiece.model",
+    "tokenizer.model",
+)
+# Either may list the tokenizer's languages; neither has to be there.
+_LANGUAGE_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 _CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -150,8 +159,13 @@ class _Hub:
         return self._first(repository, _WEIGHTS, self._weights).parent
 
     def tokenizer(self, repository: str) -> Path:
-        """Return a repository's SentencePiece file."""
-        return self._first(repository, (TOKENIZER_FILE,), self._file)
+        """Return a repository's SentencePiece file; what lists its languages comes beside it."""
+        cached = (self._cached(repository, name) for name in TOKENIZER_FILES)
+        file = next((path for path in cached if path), None)
+        file = file or self._first(repository, TOKENIZER_FILES, self._file)
+        for name in _LANGUAGE_FILES:
+            self._optional(repository, name)
+        return file
 
     def has_model(self, repository: str) -> bool:
         """Tell whether a repository's weights are in the cache."""
@@ -193,6 +207,15 @@ class _Hub:
                 continue
         raise DownloadError(f"{repository} has no {' or '.join(names)}; is it the right one?")
 
+    def _optional(self, repository: str, name: str) -> None:
+        """Get a file if it is to be had; a repository known to lack it is not asked again."""
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import EntryNotFoundError
+
+        if try_to_load_from_cache(repository, name) is None:
+            with suppress(EntryNotFoundError, DownloadError):
+                self._file(repository, name)
+
     def _cached(self, repository: str, name: str) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
@@ -203,16 +226,17 @@ class _Hub:
         """Return a file of a repository, from the cache or downloaded (an old part is resumed)."""
         if found := self._cached(repository, name):
             return found
-        if self.offline:
-            raise DownloadError(
-                f"{repository} is not in the cache and --offline forbids asking for it; get it "
-                f"once with `sonar-llm models pull {repository}`, or use -m {MINI}"
-            )
-        _check_network(repository, name)
-        from huggingface_hub import hf_hub_download, logging
+        from huggingface_hub import constants, hf_hub_download, logging
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
         from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
+        if self.offline or constants.HF_HUB_OFFLINE:
+            forbidden = "--offline" if self.offline else "HF_HUB_OFFLINE"
+            raise DownloadError(
+                f"{repository} is not in the cache and {forbidden} forbids asking for it; get it "
+                f"once with `sonar-llm models pull {repository}`, or use -m {MINI}"
+            )
+        _check_network(repository, name)
         logging.set_verbosity_error()
         (enable_progress_bars if self.progress else disable_progress_bars)()
         try:

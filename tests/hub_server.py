@@ -21,6 +21,7 @@ class HubServer(ThreadingHTTPServer):
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.root = root
+        self.connections = 0
         self.requests: list[tuple[str, str, str | None]] = []
         # Break the connection after so many bytes of a file, once.
         self.break_after: int | None = None
@@ -36,6 +37,11 @@ class HubServer(ThreadingHTTPServer):
             for method, path, _ in self.requests
             if method == "GET" and "/resolve/" in path
         }
+
+    def get_request(self) -> Any:
+        """Count a connection, even one that asks for nothing."""
+        self.connections += 1
+        return super().get_request()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A broken connection is what some tests are about."""

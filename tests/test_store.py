@@ -40,6 +40,8 @@ def hub(tmp_path: Path):
             "pytorch_model.bin": b"old",
             "sentencepiece.bpe.model": b"s",
             "tokenizer.json": b"{}",
+            # Not {} again: the cache would take it for config.json's blob and never ask.
+            "tokenizer_config.json": b'{"a": 1}',
         },
     )
     index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
@@ -58,8 +60,8 @@ def hub(tmp_path: Path):
         yield server
 
 
-def _resolve(tmp_path: Path, endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `models ...` as a user would, with the cache in the test's folder."""
+def _environment(tmp_path: Path, endpoint: str) -> dict[str, str]:
+    """Point the library at the test's Hub, and its cache into the test's folder."""
     environment = {
         **os.environ,
         "HF_ENDPOINT": endpoint,
@@ -69,12 +71,18 @@ def _resolve(tmp_path: Path, endpoint: str, *arguments: str) -> subprocess.Compl
     }
     for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
         environment.pop(name, None)
-    command = [sys.executable, "-m", "sonar_cli", "models", *arguments]
+    return environment
+
+
+def _resolve(
+    tmp_path: Path, endpoint: str, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `models ...` as a user would."""
     return subprocess.run(
-        command,
+        [sys.executable, "-m", "sonar_cli", "models", *arguments],
         capture_output=True,
         text=True,
-        env=environment,
+        env=_environment(tmp_path, endpoint) | variables,
         timeout=120,
         cwd=Path(__file__).parents[1],
     )
@@ -90,6 +98,7 @@ def test_pull_gets_only_what_is_read(tmp_path: Path, hub: HubServer) -> None:
         "pytorch_model.bin",
         "model.safetensors",
         "sentencepiece.bpe.model",
+        "tokenizer_config.json",
         "model.safetensors.index.json",
         "model-1.safetensors",
         "model-2.safetensors",
@@ -139,6 +148,41 @@ def test_failures_are_one_line(
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_the_librarys_own_offline_switch_asks_no_one(tmp_path: Path, hub: HubServer) -> None:
+    done = _resolve(tmp_path, hub.url, "pull", "100m", HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert "HF_HUB_OFFLINE forbids" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (hub.connections, hub.requests) == (0, [])
+
+
+def test_a_tokenizer_comes_with_its_languages(tmp_path: Path, hub: HubServer) -> None:
+    listed = b'{"additional_special_tokens": ["eng_Latn"]}'
+    files = {"spiece.model": b"s", "special_tokens_map.json": listed, "tokenize.py": b"#"}
+    _repository(hub.root, "some/tokenizer", files)
+    code = "from sonar_cli import store; print(store.resolve(tokenizer='some/tokenizer').tokenizer)"
+
+    def run() -> Path:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env=_environment(tmp_path, hub.url),
+            timeout=120,
+            cwd=Path(__file__).parents[1],
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return Path(done.stdout.strip())
+
+    found = run()
+    assert found.name == "spiece.model"
+    assert (found.parent / "special_tokens_map.json").read_bytes() == listed
+    assert hub.got() == {"spiece.model", "special_tokens_map.json"}
+    before = len(hub.requests)
+    assert run() == found
+    assert len(hub.requests) == before
 
 
 def test_names_and_near_names() -> None:
