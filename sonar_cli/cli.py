@@ -230,18 +230,18 @@ def decode(file: str, **settings: Any) -> int:
 
 
 @cli.command(cls=options.Command)
-@click.option(
+@options.option(
     "--recipe",
     type=click.Choice(["mini"]),
     required=True,
     help="What to train: mini, from nothing.",
 )
-@click.option(
+@options.option(
     "-o", "--output", default="runs/mini", show_default=True, metavar="DIR",
     type=click.Path(file_okay=False), help="Checkpoints, logs, and the model in DIR/model.",
 )  # fmt: skip
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), metavar="N")
-@click.option(
+@options.option("--seed", default=0, show_default=True, type=click.IntRange(0), metavar="N")
+@options.option(
     "--resume/--no-resume", default=True, help="Go on where an earlier run stopped (default)."
 )
 @options.device
@@ -266,7 +266,7 @@ def train(recipe: str, output: str, **settings: Any) -> int:
 
 @cli.command(cls=options.Command)
 @click.argument("what", type=click.Choice(["mini"]), metavar="mini")
-@click.option(
+@options.option(
     "--stories", default=300, show_default=True, type=click.IntRange(1), metavar="N",
     help="How many held-out stories.",
 )  # fmt: skip

@@ -41,7 +41,8 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
-def _option(*names: str, section: str, **settings: Any) -> Decorator[Any]:
+def option(*names: str, section: str = "Options", **settings: Any) -> Decorator[Any]:
+    """Declare an option of a command's own, as the shared ones are."""
     return click.option(*names, cls=Option, section=section, **settings)
 
 
@@ -56,42 +57,42 @@ def _together(*decorators: Decorator[Any]) -> Decorator[Any]:
 
 _MODEL = "Model"
 model = _together(
-    _option(
+    option(
         "-m", "--model", "model", section=_MODEL, default="mini", show_default=True,
         metavar="NAME|REPO|DIR|FILE",
         help="mini is in the package; 100m 300m 600m 900m 1.3b, any Hub repository or local path.",
     ),
-    _option(
+    option(
         "--config", section=_MODEL, metavar="FILE",
         help="The JSON config that goes with a bare .pt checkpoint.",
     ),
-    _option("--encoder", section=_MODEL, metavar="PATH", help="A SONAR encoder instead."),
-    _option("--decoder", section=_MODEL, metavar="PATH", help="A SONAR decoder instead."),
-    _option(
+    option("--encoder", section=_MODEL, metavar="PATH", help="A SONAR encoder instead."),
+    option("--decoder", section=_MODEL, metavar="PATH", help="A SONAR decoder instead."),
+    option(
         "--tokenizer", section=_MODEL, metavar="PATH",
         help="A SentencePiece file, or a folder that holds one.",
     ),
-    _option(
+    option(
         "--codec", section=_MODEL, default="native", show_default=True,
         type=click.Choice(["native", "sonar-space"]), help="Who encodes and decodes.",
     ),
-    _option("--offline", section=_MODEL, is_flag=True, help="Never ask the network."),
+    option("--offline", section=_MODEL, is_flag=True, help="Never ask the network."),
 )  # fmt: skip
 
 _MACHINE = "Machine"
 device = _together(
-    _option(
+    option(
         "--device", section=_MACHINE, default="auto", show_default=True,
         metavar="auto|cpu|cuda[:N]", help="Where the models run.",
     ),
-    _option(
+    option(
         "--threads", section=_MACHINE, type=click.IntRange(1), metavar="N",
         help="CPU threads (default: torch's own choice).",
     ),
 )  # fmt: skip
 machine = _together(
     device,
-    _option(
+    option(
         "--dtype", section=_MACHINE, default="auto", show_default=True,
         type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
         help="Number format of the weights; auto is float32.",
@@ -100,26 +101,26 @@ machine = _together(
 
 _TEXT = "Text"
 text = _together(
-    _option(
+    option(
         "--split", section=_TEXT, default="auto", show_default=True,
         type=click.Choice(["auto", "lines"]),
         help="lines: one sentence per line, nothing is split further.",
     ),
-    _option(
+    option(
         "--source-lang", section=_TEXT, default="eng_Latn", show_default=True, metavar="CODE",
         help="FLORES-200 code of the text.",
     ),
 )  # fmt: skip
 decoding = _together(
-    _option(
+    option(
         "--target-lang", section=_TEXT, default="eng_Latn", show_default=True, metavar="CODE",
         help="FLORES-200 code of what is written.",
     ),
-    _option(
+    option(
         "--beam-size", section=_TEXT, default=_DEFAULTS.beam_size, show_default=True,
         type=click.IntRange(1), metavar="N", help="Beam of the decoder.",
     ),
-    _option(
+    option(
         "--max-tokens", section=_TEXT, default=_DEFAULTS.max_tokens, show_default=True,
         type=click.IntRange(3), metavar="N",
         help="Longest sentence written, two prefix tokens included.",
@@ -128,58 +129,58 @@ decoding = _together(
 
 _NEXT = "What comes next"
 generation = _together(
-    _option(
+    option(
         "-n", "--sentences", section=_NEXT, default=_DEFAULTS.sentences, show_default=True,
         type=click.IntRange(1), metavar="N", help="How many sentences to write at most.",
     ),
-    _option(
+    option(
         "--begin/--no-begin", section=_NEXT, default=None,
         help='Put "Begin of text." in front (default: what the model\'s config says).',
     ),
-    _option(
+    option(
         "--stop-threshold", section=_NEXT, default=_DEFAULTS.stop_threshold, show_default=True,
         type=click.FloatRange(-1, 2), metavar="COSINE",
         help="Cosine to the end-of-text sentence that ends the text.",
     ),
-    _option(
+    option(
         "--repeat-threshold", section=_NEXT, type=click.FloatRange(-1, 1), metavar="COSINE",
         help="Stop when a meaning comes back (default: off).",
     ),
-    _option(
+    option(
         "--temperature", section=_NEXT, default=_DEFAULTS.temperature, show_default=True,
         type=click.FloatRange(0), metavar="T",
         help="Size of the noise on the predicted meaning; 0 is deterministic.",
     ),
-    _option(
+    option(
         "--candidates", section=_NEXT, default=_DEFAULTS.candidates, show_default=True,
         type=click.IntRange(1, 256), metavar="K",
         help="With a temperature: decode K noisy vectors and draw one.",
     ),
-    _option(
+    option(
         "--top-p", section=_NEXT, default=_DEFAULTS.top_p, show_default=True,
         type=click.FloatRange(0, 1, min_open=True), metavar="P",
         help="Draw from the most likely candidates that hold this share.",
     ),
-    _option(
+    option(
         "--seed", section=_NEXT, type=int, metavar="N",
         help="The same text every time on the same device.",
     ),
 )  # fmt: skip
 
 _OUTPUT = "Output"
-format_ = _option(
+format_ = option(
     "--format", section=_OUTPUT, default="text", show_default=True,
     type=click.Choice(["text", "jsonl"]), help="Plain text, or one JSON object a line.",
 )  # fmt: skip
-output = _option(
+output = option(
     "-o", "--output", section=_OUTPUT, type=click.Path(dir_okay=False), metavar="FILE",
     help="Write there instead of stdout.",
 )  # fmt: skip
-echo = _option(
+echo = option(
     "--echo", section=_OUTPUT, is_flag=True, help="Write the given text first (plain text only)."
 )
-quiet = _option("-q", "--quiet", section=_OUTPUT, is_flag=True, help="No notices, no progress.")
+quiet = option("-q", "--quiet", section=_OUTPUT, is_flag=True, help="No notices, no progress.")
 verbosity = _together(
     quiet,
-    _option("-v", "--verbose", section=_OUTPUT, is_flag=True, help="Say more on stderr."),
+    option("-v", "--verbose", section=_OUTPUT, is_flag=True, help="Say more on stderr."),
 )

@@ -1,52 +1,161 @@
-"""The recipe from end to end, at a size that takes seconds."""
+"""The recipe from the story world to a model that loads, with a few steps of everything."""
 
 from __future__ import annotations
 
+import shutil
+from itertools import chain
 from pathlib import Path
 
+import pytest
 import torch
+from torch import Tensor
 
-from sonar_cli import store
-from sonar_cli.config import GenerationOptions
-from sonar_cli.mini import recipe
-from sonar_cli.model.load import load_model
+from sonar_cli.config import BEGIN_SENTENCE, END_SENTENCE, GenerationOptions
+from sonar_cli.mini import recipe, world
+from sonar_cli.model.load import Model, load_model
+from sonar_cli.model.tokenizer import UNK, Tokenizer
 from sonar_cli.pipeline import generate
+from sonar_cli.store import resolve
 
-TINY = recipe.Sizes(
-    codec_stories=60,
-    predictor_stories=12,
-    vocabulary=600,
-    codec_steps=4,
+SIZES = recipe.Sizes(
+    codec_stories=40,
+    predictor_stories=10,
+    vocabulary=420,
+    codec_steps=3,
     codec_batch=8,
-    predictor_steps=3,
-    predictor_batch=4,
-    probe=4,
+    predictor_steps=2,
+    predictor_batch=2,
+    probe=5,
 )
+STRANGE = ["Zoë 漢字 🙂", "#x% <y>", "שלום", "\U0001f468‍\U0001f469", "3.14159", "é" * 30]
 
 
-def test_from_nothing_to_a_model_that_writes(tmp_path: Path) -> None:
-    folder = recipe.train(tmp_path, device="cpu", progress=False, sizes=TINY)
-    assert folder == tmp_path / "model"
-    model = load_model(store.resolve(str(folder)), "cpu")
-    options = GenerationOptions(sentences=2, max_tokens=6, stop_threshold=2.0)
+def _train(folder: Path, **more: bool) -> Path:
+    return recipe.train(folder, device="cpu", threads=1, progress=False, sizes=SIZES, **more)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mini")
+    _train(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> Model:
+    return load_model(resolve(str(trained / "model")), "cpu", "float32")
+
+
+def _weights(folder: Path) -> dict[str, bytes]:
+    files = (path for path in (folder / "model").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_what_comes_out_loads_and_writes(model: Model) -> None:
+    assert model.codec.languages == ("eng_Latn",)
+    assert model.predictor.config.add_begin
+    options = GenerationOptions(sentences=2, beam_size=1, max_tokens=8)
     steps = list(generate(model, ["One day Lily found a kite."], options))
-    assert [step.index for step in steps] == [0, 1, None]
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 16_000_000
-    assert not list(tmp_path.rglob("*.partial"))
+    assert steps[-1].stop_reason is not None
 
 
-def test_a_second_run_goes_on_from_the_first(tmp_path: Path) -> None:
-    recipe.train(tmp_path, device="cpu", progress=False, sizes=TINY)
-    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    before = {path: path.read_bytes() for path in files if "checkpoint" not in path.name}
-    recipe.train(tmp_path, device="cpu", progress=False, sizes=TINY)
-    assert {path: path.read_bytes() for path in before} == before
+def test_every_file_of_the_layout(trained: Path) -> None:
+    halves = [f"model/{part}/{file}" for part in ("encoder", "decoder", "predictor")
+              for file in ("config.json", "model.safetensors")]  # fmt: skip
+    pieces = ["model/tokenizer/sentencepiece.bpe.model", "model/tokenizer/tokenizer_config.json"]
+    assert sorted(_weights(trained)) == sorted(halves + pieces)
+    assert not list(trained.rglob("*.partial"))
 
 
-def test_any_text_has_tokens(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    tokenizer = recipe._tokenizer(tmp_path, recipe._sentences(TINY, 0), TINY)
-    for text in ("Füße!", "日本語", "😀 λ", "print(x[0])"):
-        assert tokenizer.decode(tokenizer.source(text, "eng_Latn")) == text
-    assert tokenizer.languages == ("eng_Latn",)
+def test_the_real_sizes_fit_the_package(model: Model) -> None:
+    """At most 16 MB with the tokenizer; only the two embeddings depend on the vocabulary."""
+    halves = (model.codec.encoder, model.codec.decoder, model.predictor)
+    parameters = sum(p.numel() for half in halves for p in half.parameters())
+    more = recipe.Sizes().vocabulary + 5 - model.codec.tokenizer.vocab_size
+    parameters += 2 * recipe.WIDTH * more
+    assert 2 * parameters < 15_700_000
+
+
+def test_any_text_has_pieces(trained: Path) -> None:
+    tokenizer = Tokenizer.load(trained / "tokenizer")
+    for text in STRANGE:
+        ids = tokenizer.source(text, recipe.LANG)
+        assert UNK not in ids
+        assert tokenizer.decode(ids) == text
+
+
+def test_the_tokenizer_is_deterministic(trained: Path, tmp_path: Path) -> None:
+    recipe._tokenizer(tmp_path, recipe._sentences(SIZES, 0), SIZES)
+    name = "sentencepiece.bpe.model"
+    assert (tmp_path / name).read_bytes() == (trained / "tokenizer" / name).read_bytes()
+
+
+def test_the_codec_reads_the_world_its_marks_and_a_little_else() -> None:
+    texts = recipe._sentences(SIZES, 0)
+    told = list(world.stories(SIZES.codec_stories))
+    sentences = set(chain.from_iterable(each.sentences + each.summary for each in told))
+    assert sentences < set(texts)
+    assert texts.count(BEGIN_SENTENCE) == texts.count(END_SENTENCE) >= 1
+    other = [text for text in texts if text not in sentences | {BEGIN_SENTENCE, END_SENTENCE}]
+    assert 0.04 < len(other) / len(texts) < 0.06
+    assert texts == recipe._sentences(SIZES, 0) != recipe._sentences(SIZES, 1)
+
+
+def test_the_predictor_reads_whole_stories_from_begin_to_end(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read: list[list[str]] = []
+
+    def vectors(file: Path, codec: object, sentences: list[str]) -> Tensor:
+        read.append(sentences)
+        raise InterruptedError
+
+    monkeypatch.setattr(recipe, "_vectors", vectors)
+    for stage in ("tokenizer", "codec"):
+        shutil.copytree(trained / stage, tmp_path / stage)
+    with pytest.raises(InterruptedError):
+        _train(tmp_path)
+    stories = world.stories(SIZES.predictor_stories)
+    told = [[BEGIN_SENTENCE, *each.sentences, END_SENTENCE] for each in stories]
+    assert read == [list(chain.from_iterable(told))]
+
+
+def test_a_second_run_does_nothing_again(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _weights(trained)
+
+    def never(*_: object, **__: object) -> Tensor:
+        raise AssertionError("trained again")
+
+    for objective in ("reconstruction_loss", "next_sentence_loss"):
+        monkeypatch.setattr(recipe, objective, never)
+    _train(trained)
+    assert _weights(trained) == before
+
+
+def test_no_resume_makes_everything_anew(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "sentencepiece.bpe.model").write_bytes(b"from another run")
+    _train(tmp_path, resume=False)
+    assert _weights(tmp_path) == _weights(trained)
+
+
+@pytest.mark.parametrize("stage", ["reconstruction_loss", "_vectors", "next_sentence_loss"])
+def test_stopped_anywhere_it_ends_with_the_same_weights(
+    stage: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = getattr(recipe, stage), iter(range(2))
+
+    def stopped(*args: object, **kwargs: object) -> Tensor:
+        # vectors are made once: stop before; a loss is stopped at its second step
+        if next(calls) == (stage != "_vectors"):
+            raise KeyboardInterrupt
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(recipe, stage, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path)
+    assert not (tmp_path / "model").exists()
+    monkeypatch.undo()
+    torch.randn(5)  # whatever the process drew in between
+    _train(tmp_path)
+    assert _weights(tmp_path) == _weights(trained)

@@ -65,7 +65,8 @@ def fit(
     """Train the modules' parameters that require gradients, in place.
 
     `folder` gets `log.jsonl` and `checkpoint.pt`; with `resume` a checkpoint there is continued.
-    Whatever ends it early, Ctrl-C too, the last whole step is saved first.
+    Whatever ends it early, Ctrl-C too, the last whole step is saved first (in the middle of an
+    update there is none: then the checkpoint before it stays).
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(modules, schedule, folder)
@@ -109,6 +110,7 @@ class _Run:
         self.saved_at = self.began = perf_counter()
         self.losses: list[float] = []
         self.done = 0
+        self.whole = True
 
     def step(self, step: int, loss: Tensor) -> dict[str, float]:
         for group in self.optimizer.param_groups:
@@ -116,9 +118,12 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip)
+        # An update that Ctrl-C cuts short must never be saved: resuming would do it twice.
+        self.whole = False
         self.optimizer.step()
         self.done = step + 1
         self.losses.append(loss.item())
+        self.whole = True
         if (step + 1) % self.schedule.log_every:
             return {"loss": self.losses[-1]}
         mean = sum(self.losses) / len(self.losses)
@@ -135,12 +140,16 @@ class _Run:
 
     def save(self) -> None:
         """Write the whole state beside the file, then move it into place."""
+        if not self.whole:
+            return
         state: dict[str, Any] = {
             "step": self.done,
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
             "optimizer": self.optimizer.state_dict(),
             "losses": self.losses,
             "seconds": perf_counter() - self.began,
+            # Every step seeds anew; what is drawn after the last one goes on from here.
+            "random": torch.get_rng_state(),
         }
         partial = self.file.with_suffix(".partial")
         torch.save(state, partial)
@@ -158,6 +167,8 @@ class _Run:
         self.losses = state["losses"]
         self.began = perf_counter() - state["seconds"]
         self.done = int(state["step"])
+        if "random" in state:
+            torch.set_rng_state(state["random"])
         return self.done
 
 
