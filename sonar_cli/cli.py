@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Settings = dict[str, Any]
 
+# Sentences between two moves of a progress bar: eight batches.
+_PIECE = 256
+
 FAR_FROM_MINI = (
     "mini knows only small stories, and this text is far from them; "
     "-m 900m gets a real model (once, several GB)"
@@ -163,6 +166,8 @@ def encode(file: str, **settings: Any) -> int:
     """
     import json
 
+    import numpy as np
+
     from sonar_cli.inputs import read_text
     from sonar_cli.sentences import split
 
@@ -173,8 +178,12 @@ def encode(file: str, **settings: Any) -> int:
     sentences = [each.text for each in split(read_text(name), settings["split"])]
     codec = _load_codec(settings)
     cut: list[int] = []
-    vectors = codec.encode(sentences, settings["source_lang"], on_truncated=cut.append)
-    array = vectors.cpu().numpy()
+    array = np.concatenate(
+        [
+            codec.encode(piece, settings["source_lang"], on_truncated=cut.append).cpu().numpy()
+            for piece in _pieces(sentences, "encoding", settings["quiet"])
+        ]
+    )
     if as_json:
         records = (
             {"file": name, "index": index, "text": text, "vector": row.tolist()}
@@ -210,12 +219,12 @@ def decode(file: str, **settings: Any) -> int:
     codec = _load_codec(settings)
     import torch
 
-    decoded = codec.decode(
-        torch.from_numpy(array),
-        settings["target_lang"],
-        settings["beam_size"],
-        settings["max_tokens"],
-    )
+    how = (settings["target_lang"], settings["beam_size"], settings["max_tokens"])
+    decoded = [
+        each
+        for piece in _pieces(torch.from_numpy(array), "decoding", settings["quiet"])
+        for each in codec.decode(piece, *how)
+    ]
     lines = [each.text for each in decoded]
     if settings["format"] == "jsonl":
         lines = [
@@ -415,6 +424,15 @@ def _far_from_mini(texts: Any) -> bool:
     from sonar_cli.mini.world import far
 
     return any(far(text) for text in texts)
+
+
+def _pieces(items: Any, label: str, quiet: bool) -> Iterator[Any]:
+    """Cut long work into pieces of some batches each, with a progress bar over them."""
+    from sonar_cli import render
+
+    starts = range(0, len(items), _PIECE)
+    for start in render.progress(starts, len(starts), label, quiet):
+        yield items[start : start + _PIECE]
 
 
 def _report_cut(count: int, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from sonar_cli.mini.world import Story
 PINNED = (
     "On a cloudy night, Will walked to the shallow riverbank.",
     "There Will saw a bicycle and longed to ride the bicycle down the road.",
-    "The curtains over the riverbank made Will glad.",
+    "The snowflakes over the riverbank made Will glad.",
     "Before long, Will learned that the bicycle was stuck in the mud.",
     "Will gazed at the bicycle with disappointed eyes.",
     "For a long while, Will patiently pushed the bicycle until sunset.",
@@ -27,7 +27,7 @@ PINNED = (
     "Will kissed the salmon on the nose.",
     "Will was so glad that he danced a ballet.",
     "The salmon liked the berries that Will made.",
-    "Then Will went home and slept under the curtains.",
+    "Then Will went home and slept under the snowflakes.",
 )
 
 
@@ -65,7 +65,7 @@ def test_at_least_1500_words_occur_and_none_is_rare(told: list[Story]) -> None:
     found = Counter(word for text in sentences for word in set(re.findall("[a-z]+", text.lower())))
     assert len(found) >= 1_500
     assert set(found) == world.vocabulary()
-    assert min(found.values()) >= len(sentences) / 20_000
+    assert min(found.values()) >= len(sentences) / 15_000
 
 
 def test_at_least_150_patterns_occur(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_the_name_stays_and_no_other_appears(told: list[Story]) -> None:
         assert sum(each.name in text for text in each.sentences) >= 2
 
 
-def test_the_thing_stays_and_most_stories_tell_the_place(told: list[Story]) -> None:
+def test_the_thing_stays_and_every_story_tells_the_place(told: list[Story]) -> None:
     places = 0
     for each in told:
         name, thing, place = each.combination
@@ -123,7 +123,7 @@ def test_the_thing_stays_and_most_stories_tell_the_place(told: list[Story]) -> N
         assert thing in texts[0] | texts[1]
         assert sum(thing in words for words in texts) >= 2
         places += any(place in words for words in texts)
-    assert places >= 0.9 * len(told)
+    assert places == len(told)
 
 
 def test_summaries_are_short_and_name_the_character(told: list[Story]) -> None:
@@ -160,7 +160,7 @@ def test_about_one_combination_in_twenty_is_held_out() -> None:
     "sentence",
     [
         "One day Lily found a kite.",
-        "At last a wise owl knocked at the door of Anna.",
+        "At last a wise owl came to the aid of Anna.",
         "An old owl saw it.",
         "He was so sad that he sat down by the kite.",
         '"Can you help me with my kite?" asked Lily.',
@@ -177,6 +177,7 @@ def test_the_grammar_accepts(sentence: str) -> None:
     [
         "",
         "One day Lily found an kite.",  # article
+        "One day Lily found an uniform.",
         "One day Lily found a owl.",
         "An wise owl saw it.",
         "one day Lily found a kite.",  # capital letter

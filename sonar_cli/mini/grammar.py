@@ -67,7 +67,9 @@ _BY_SETTING = {
     "animal": {kind: lists[2] for kind, lists in words.SETTINGS.items()},
 }
 _SLOT = re.compile(r"\{(\w+)\}")
-_ARTICLE = re.compile(r"(^|[\s\"])@ (\w)")
+_ARTICLE = re.compile(r"(^|[\s\"])@ (\w+)")
+# Begins with a vowel letter but not with a vowel.
+_LIKE_A_CONSONANT = ("uniform",)
 
 
 def values(slot: str) -> list[str]:
@@ -138,8 +140,8 @@ def accepts(sentence: str) -> bool:
     )
 
 
-def _article(letter: str) -> str:
-    return "an" if letter in "aeiou" else "a"
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" and word not in _LIKE_A_CONSONANT else "a"
 
 
 @lru_cache(maxsize=1)

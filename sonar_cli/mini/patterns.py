@@ -25,24 +25,24 @@ _TEXT = """
 1 Once upon a time, {name} got @ {thing} from {his} {relative}.
 2 It was a {weather} {time} when {name} came to the {padj} {place}.
 2 On a {weather} {time}, {name} walked to the {padj} {place}.
-3 In the {padj} {place} lived a {job} named {name}.
+3 Near the {padj} {place} lived a {job} named {name}.
 3 Long ago, a {job} named {name} lived near the {place}.
 4 "Look, @ {adj} {thing}!" said {name}.
 4 "I have @ {thing}," {name} told {his} {relative}.
 5 {name} had @ {adj} {thing}.
 5 {name} bought @ {thing} at the market on {weekday}.
 = want
-0 {name} wanted to {wish}.
+0 {name} wanted to {wish} at the {place}.
 0 {He} took it to the {padj} {place} to {wish}.
 1 At the {place}, {name} wished to {wish}.
 1 More than anything, {name} hoped to {wish} at the {place}.
-2 {name} carried @ {adj} {thing} and dreamed to {wish}.
+2 {name} carried @ {adj} {thing} and hoped to {wish}.
 2 There {name} saw @ {thing} and longed to {wish}.
 3 {name} owned @ {adj} {thing} and loved to {wish}.
 3 This {job} had only one wish, to {wish}.
 4 "I will go to the {padj} {place} and {wish}," {he} said.
 4 "Today I am going to {wish}," said {name} at the {place}.
-5 In the {place} {he} tried to {wish}.
+5 At the {place} {he} tried to {wish}.
 5 {He} went to the {padj} {place} to {wish}.
 = mood
 0 {name} was {glad} and hummed a little tune.
@@ -76,7 +76,7 @@ _TEXT = """
 2 A {sad} look came over {name} then.
 2 {name} gazed at the {thing} with {sad} eyes.
 3 The {job} was {sad} and could not sleep.
-3 Nobody in the {place} was as {sad} as {name}.
+3 Nobody near the {place} was as {sad} as {name}.
 4 "I am so {sad} about my {thing}," {said} {name}.
 4 "Now everything is ruined," {said} {name}.
 5 {name} was {sad}.
@@ -111,7 +111,7 @@ _TEXT = """
 1 Along the path came @ {hadj} {animal}.
 2 Behind {name} stood @ {hadj} {animal}.
 2 From the shadows of the {place} stepped @ {hadj} {animal}.
-3 At last @ {hadj} {animal} knocked at the door of {name}.
+3 At last @ {hadj} {animal} came to the aid of {name}.
 3 Now there was @ {hadj} {animal} that knew {name} well.
 4 "Hello, why are you {sad}?" asked @ {hadj} {animal}.
 4 "Do not cry, {name}," said @ {hadj} {animal}.
@@ -150,7 +150,7 @@ _TEXT = """
 3 To the surprise of {name}, the {animal} {solved}.
 4 "Watch me," said the {animal} and {solved}.
 4 The {animal} winked at {name} and {solved}.
-5 The {animal} {solved}.
+5 Then the {animal} {solved}.
 5 Luckily, the {animal} {solved}.
 = thanks
 0 "Thank you, {animal}!" {saidglad} {name}.
@@ -181,7 +181,7 @@ _TEXT = """
 1 {name} cooked {food} for the {animal} that {time}.
 2 Under the {stars}, {name} and the {animal} ate {food}.
 2 The {animal} liked the {food} that {name} made.
-3 The {job} baked {food} for all of the {place}.
+3 The {job} brought {food} for the {animal}.
 3 There was {drink} and {food} for everyone.
 4 "Have some {food}," said {name} to the {animal}.
 4 "I love {food} and {drink}," said the {animal}.
@@ -201,11 +201,11 @@ _TEXT = """
 5 {name} went home {glad}.
 = summary
 0 {name} wanted to {wish}, but {problem}.
-0 {name} and @ {animal} saved @ {thing} in the {place}.
+0 {name} and @ {animal} saved @ {thing} at the {place}.
 1 @ {hadj} {animal} helped {name} with the {thing}.
 1 In the end, the {animal} {solved}.
 2 This is a story about {name}, @ {thing} and @ {animal}.
-2 {name} made a new friend in the {place}.
+2 {name} made a new friend at the {place}.
 """
 
 

@@ -74,7 +74,7 @@ PLOTS: dict[str, tuple[Plot, Plot, Plot]] = {
         Plot(
             "the {thing} had a leak in the bottom",
             "plugged the leak with {material}",
-            "sealed the leak and the {thing} stayed dry",
+            "patched the leak and the {thing} stayed dry",
         ),
         Plot(
             "the {thing} drifted far from the shore",
@@ -174,9 +174,9 @@ PLOTS: dict[str, tuple[Plot, Plot, Plot]] = {
     ),
     "toy": (
         Plot(
-            "the {thing} had lost an eye",
-            "drew an eye on the {thing} with chalk",
-            "sewed a button on the {thing}",
+            "the {thing} had lost a piece",
+            "drew the piece of the {thing} with chalk",
+            "found the piece and put it back on the {thing}",
         ),
         Plot(
             "the {thing} was lost behind the {furniture}",

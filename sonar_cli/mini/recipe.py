@@ -51,13 +51,13 @@ class Sizes:
     """What is trained, on how much. Batches count sentences (codec) and stories (predictor)."""
 
     codec_stories: int = 40_000
-    predictor_stories: int = 16_000
-    vocabulary: int = 2_100
-    codec_steps: int = 5_200
+    predictor_stories: int = 32_000
+    vocabulary: int = 2_300
+    codec_steps: int = 6_000
     codec_batch: int = 64
     codec_rate: float = 2e-3
     noise: float = 0.2
-    predictor_steps: int = 900
+    predictor_steps: int = 5_000
     predictor_batch: int = 24
     predictor_rate: float = 1.5e-3
     probe: int = 200

@@ -104,7 +104,7 @@ overjoyed content hopeful lucky satisfied amazed
 WEATHER = """
 sunny cloudy rainy windy stormy frosty misty breezy mild cool humid drizzly
 """.split()
-TIMES = "morning evening afternoon day night noon".split()
+TIMES = "morning evening afternoon day night".split()
 SEASONS = "spring summer autumn winter".split()
 WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 FOODS = """
@@ -164,7 +164,7 @@ SOUNDS = """
 hum buzz clatter whistle rumble squeak creak thump jingle roar rattle hiss
 """.split()
 STARS = """
-stars moon sun clouds rainbow fireflies lanterns candles chandeliers umbrellas curtains
+stars moon sun clouds rainbow fireflies lanterns candles comets planets snowflakes
 """.split()
 DANCES = "waltz polka jig tango ballet reel".split()
 GAMES = """

@@ -46,7 +46,7 @@ VOICES = 2
 HELD_OUT_SHARE = 20
 
 _PATTERNS = by_beat()
-_PLOT_OF = {(0, "girl"): 0, (0, "boy"): 1, (1, "girl"): 2, (1, "boy"): 1}
+_PLOT_OF = {(0, "girl"): 0, (0, "boy"): 1, (1, "girl"): 2, (1, "boy"): 0}
 
 
 @dataclass(frozen=True)

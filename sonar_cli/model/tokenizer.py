@@ -8,17 +8,19 @@ language, in the order of the model card, and by three control tokens of NLLB's 
 from __future__ import annotations
 
 import difflib
-import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor
 
 from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.model.files import read_json
 from sonar_cli.model.languages import NLLB_LANGUAGES
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 CONTROL_TOKENS = ("<MINED_DATA>", "<MMT_BT_DATA>", "<SMT_BT_DATA>")
+_LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 _LANGUAGE_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -101,18 +103,16 @@ def model_file(path: Path) -> Path:
 
 
 def _languages_beside(file: Path) -> Sequence[str]:
+    """Return the languages that a JSON beside the SentencePiece file lists, or NLLB's."""
     for name in _LANGUAGE_FILES:
         path = file.parent / name
-        if path.is_file():
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            listed = raw.get("additional_special_tokens")
-            if listed:
-                return [_language_name(token) for token in listed]
+        listed = read_json(path).get("additional_special_tokens") if path.is_file() else None
+        names = [token["content"] if isinstance(token, dict) else token for token in listed or ()]
+        languages = [name for name in names if _LANGUAGE.fullmatch(str(name))]
+        # The order of NLLB's own languages is fixed by its weights, whatever a file says.
+        if languages and set(languages) != set(NLLB_LANGUAGES):
+            return languages
     return NLLB_LANGUAGES
-
-
-def _language_name(token: object) -> str:
-    return str(token["content"] if isinstance(token, dict) else token)
 
 
 def _unknown_language(lang: str, languages: Sequence[str]) -> str:
