@@ -1,12 +1,14 @@
 """Beam search with fairseq2's exact semantics, over a `step` callable. Knows no model.
 
-Source: `fairseq2.generation.beam_search` (0.8.1), the search that sonar-space decodes with.
+Source: `fairseq2.generation.beam_search` (0.8.1), the search that sonar-space decodes with. All
+texts advance together in a few tensor operations that never look at a value, so that on a GPU
+nothing waits; only `done` does, to let finished texts go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +17,10 @@ from torch import Tensor
 # the call before (None on the first call). Returns logits (R, S, V).
 Step = Callable[[Tensor, Tensor | None], Tensor]
 
+# Above this, the best of a row are looked for among the blocks with the largest maxima.
+_WIDE = 16_384
+_BLOCK = 512
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -22,14 +28,6 @@ class Hypothesis:
 
     ids: tuple[int, ...]
     score: float
-
-
-@dataclass
-class _Beam:
-    """One text's share of the rows, and what it has finished."""
-
-    rows: int = 1
-    finished: list[Hypothesis] = field(default_factory=list)
 
 
 def beam_search(
@@ -50,95 +48,157 @@ def beam_search(
     `beam_size` hypotheses have finished. Raises ValueError when the prefix leaves no room, or
     when the logits hold NaN.
     """
-    texts, start = prefix.shape
+    start = prefix.shape[1]
     if start >= max_len:
         raise ValueError(f"a prefix of {start} tokens needs max_len above {start}, not {max_len}")
-    beams = [_Beam() for _ in range(texts)]
-    ids = prefix
-    lprobs = _log_softmax(step(prefix, None))  # (N, P, V)
-    scores = lprobs[:, :-1].gather(2, prefix[:, 1:, None]).sum(dim=(1, 2))  # (N,)
-    lprobs = lprobs[:, -1]
+    beams = Beams(prefix, beam_size, max_len, eos, pad, length_penalty)
+    found: list[list[Hypothesis]] = [[] for _ in range(len(prefix))]
+    texts = list(range(len(prefix)))
+    logits = step(prefix, None)
+    beams.score_prefix(logits)
+    logits = logits[:, -1]
     for position in range(start, max_len):
-        _forbid(lprobs, eos if position == max_len - 1 else None, pad)
-        rows, tokens, scores = _advance(
-            beams, ids, lprobs + scores[:, None], beam_size, eos, position**length_penalty
-        )
-        if len(rows) == 0 or position == max_len - 1:
+        last = position == max_len - 1
+        rows, tokens = beams.advance(logits, last)
+        done = [last or each for each in beams.done()]
+        for i in (i for i, ended in enumerate(done) if ended):
+            found[texts[i]] = beams.best_first(i)
+        if all(done):
             break
-        ids = torch.cat([ids[rows], tokens[:, None]], dim=1)
-        lprobs = _log_softmax(step(tokens[:, None], rows))[:, -1]
-    return [_best_first(beam.finished, start) for beam in beams]
+        if any(done):
+            going = [i for i, ended in enumerate(done) if not ended]
+            texts = [texts[i] for i in going]
+            rows, tokens = beams.keep(going, rows), tokens.view(len(done), -1)[going].view(-1)
+        logits = step(tokens[:, None], rows)[:, -1]
+    return found
 
 
-def _log_softmax(logits: Tensor) -> Tensor:
-    lprobs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    if lprobs.isnan().any():
-        raise ValueError("the decoder gave NaN; the vectors or the weights are broken")
-    return lprobs
+class Beams:
+    """The hypotheses of N texts, B rows each, and the sentences that have finished.
 
-
-def _forbid(lprobs: Tensor, only: int | None, pad: int) -> None:
-    """Never pad; at the last position only eos. Changes lprobs (R, V) in place."""
-    if only is None:
-        lprobs[:, pad] = -torch.inf
-        return
-    kept = lprobs[:, only].clone()
-    lprobs.fill_(-torch.inf)
-    lprobs[:, only] = kept
-
-
-def _advance(
-    beams: list[_Beam], ids: Tensor, totals: Tensor, beam_size: int, eos: int, norm: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Finish and extend every text's hypotheses by one token.
-
-    Totals (R, V) are running scores. Returns the surviving hypotheses: their rows, tokens and
-    scores, each (R',).
+    A row without a hypothesis has the score -inf: there are such rows only where the vocabulary
+    is smaller than twice the beam.
     """
-    kept: list[tuple[Tensor, Tensor, Tensor]] = []
-    offset = 0
-    vocab = totals.shape[1]
-    for beam in beams:
-        if not beam.rows:
-            continue
-        scores, flat = (
-            totals[offset : offset + beam.rows].reshape(-1).topk(min(2 * beam_size, vocab))
-        )
-        rows, tokens = flat // vocab + offset, flat % vocab
-        offset += beam.rows
-        is_eos = tokens == eos
-        _finish(beam, ids, rows, scores, is_eos.tolist()[:beam_size], beam_size, eos, norm)
-        if len(beam.finished) >= beam_size:
-            beam.rows = 0
-            continue
+
+    def __init__(
+        self, prefix: Tensor, beam_size: int, max_len: int, eos: int, pad: int, penalty: float = 1.0
+    ) -> None:
+        texts, start = prefix.shape
+        self.beam_size, self.eos, self.pad, self.penalty = beam_size, eos, pad, penalty
+        self.start = start
+        self.position = torch.tensor([start], device=prefix.device)
+        self.ids = prefix.new_full((texts, 1, max_len), pad)  # (N, rows, max_len)
+        self.ids[:, 0, :start] = prefix
+        self.scores = torch.zeros(texts, 1, device=prefix.device)  # (N, rows), running sums
+        # One place more than needed takes what comes after a text is done.
+        self.finished_ids = prefix.new_full((texts, beam_size + 1, max_len), pad)
+        self.finished_scores = self.scores.new_full((texts, beam_size + 1), -torch.inf)
+        self.count = prefix.new_zeros(texts)
+
+    def score_prefix(self, logits: Tensor) -> None:
+        """Begin each text's sum with the prefix's tokens after the first; logits (N, P, V)."""
+        lprobs = logits[:, :-1].float().log_softmax(-1)
+        following = self.ids[:, 0, 1 : self.start, None]
+        self.scores = lprobs.gather(2, following).sum(dim=(1, 2))[:, None]
+
+    def advance(self, logits: Tensor, last: bool = False) -> tuple[Tensor, Tensor]:
+        """Finish and extend every text's hypotheses by one token.
+
+        Logits (N * rows, V) follow the newest tokens; at the `last` position only eos may come.
+        Returns which of those rows each of the N * B new ones continues, and its token.
+        """
+        texts, width = self.scores.shape
+        totals, rows, tokens = self._candidates(logits, last)  # each (N, 2 * B) or fewer
+        is_eos = tokens == self.eos
+        self._finish(totals, rows, is_eos)
         # Every eos among the candidates is passed over, finished or not.
-        live = (~is_eos).nonzero().squeeze(1)[:beam_size]
-        beam.rows = len(live)
-        kept.append((rows[live], tokens[live], scores[live]))
-    if not kept:
-        empty = ids.new_empty(0)
-        return empty, empty, totals.new_empty(0)
-    rows, tokens, scores = (torch.cat(part) for part in zip(*kept, strict=True))
-    return rows, tokens, scores
+        live = is_eos.to(torch.uint8).argsort(dim=1, stable=True)[:, : self.beam_size]
+        empty = is_eos.gather(1, live)
+        self.scores = totals.gather(1, live).masked_fill(empty, -torch.inf)
+        rows, tokens = rows.gather(1, live), tokens.gather(1, live)
+        self.ids = self.ids.gather(1, rows[:, :, None].expand(-1, -1, self.ids.shape[2]))
+        self.ids.index_copy_(2, self.position, tokens[:, :, None])
+        self.position += 1
+        first = torch.arange(0, texts * width, width, device=rows.device)[:, None]
+        return (rows + first).view(-1), tokens.view(-1)
+
+    def done(self) -> list[bool]:
+        """Tell which texts have finished; ValueError when their logits held NaN."""
+        if bool(self.scores.isnan().any()):
+            raise ValueError("the decoder gave NaN; the vectors or the weights are broken")
+        ended: list[bool] = (self.count >= self.beam_size).tolist()
+        return ended
+
+    def keep(self, texts: list[int], rows: Tensor) -> Tensor:
+        """Go on with these texts only; return their part of `rows`."""
+        at = torch.tensor(texts, device=rows.device)
+        rows = rows.view(len(self.ids), -1)[at].view(-1)
+        for name in ("ids", "scores", "finished_ids", "finished_scores", "count"):
+            setattr(self, name, getattr(self, name)[at])
+        return rows
+
+    def best_first(self, text: int) -> list[Hypothesis]:
+        """Return a text's finished hypotheses, the best first."""
+        count = int(self.count[text])
+        ids = self.finished_ids[text, :count, self.start :].tolist()
+        scores = self.finished_scores[text, :count].tolist()
+        finished = [
+            Hypothesis(tuple(row[: row.index(self.eos) + 1]), score)
+            for row, score in zip(ids, scores, strict=True)
+        ]
+        return sorted(finished, key=lambda hypothesis: hypothesis.score, reverse=True)
+
+    def _candidates(self, logits: Tensor, last: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the best continuations, best first: running scores, rows of the text, tokens."""
+        texts, width = self.scores.shape
+        count = min(2 * self.beam_size, logits.shape[1])
+        logits = logits.float()
+        norm = logits.logsumexp(1, keepdim=True)
+        # The norm is over all tokens, whatever is forbidden.
+        if last:
+            only = logits[:, self.eos].clone()
+            logits = torch.full_like(logits, -torch.inf)
+            logits[:, self.eos] = only
+        else:
+            logits[:, self.pad] = -torch.inf
+        if logits.shape[1] > _WIDE:
+            values, tokens = _top(logits, count)
+        else:
+            values = logits
+            tokens = torch.arange(logits.shape[1], device=logits.device).expand_as(logits)
+        per_row = values.shape[1]
+        totals = (values - norm).view(texts, width, per_row) + self.scores[:, :, None]
+        best, flat = totals.view(texts, -1).topk(count)
+        return best, flat // per_row, tokens.reshape(texts, -1).gather(1, flat)
+
+    def _finish(self, totals: Tensor, rows: Tensor, is_eos: Tensor) -> None:
+        """Move the first B candidates that are eos to the finished ones, while there is room."""
+        totals, rows, is_eos = (each[:, : self.beam_size] for each in (totals, rows, is_eos))
+        ended = is_eos & (totals > -torch.inf)
+        place = self.count[:, None] + ended.cumsum(1) - 1
+        place = place.masked_fill(~ended, self.beam_size).clamp(max=self.beam_size)
+        across = (-1, -1, self.ids.shape[2])
+        sentences = self.ids.gather(1, rows[:, :, None].expand(across))
+        sentences.index_fill_(2, self.position, self.eos)
+        self.finished_ids.scatter_(1, place[:, :, None].expand(across), sentences)
+        self.finished_scores.scatter_(1, place, totals / self.position**self.penalty)
+        self.count = (self.count + ended.sum(1)).clamp(max=self.beam_size)
 
 
-def _finish(
-    beam: _Beam,
-    ids: Tensor,
-    rows: Tensor,
-    scores: Tensor,
-    is_eos: list[bool],
-    beam_size: int,
-    eos: int,
-    norm: float,
-) -> None:
-    """Move the first `beam_size` candidates that are eos to the finished ones."""
-    for i, ended in enumerate(is_eos):
-        if ended and len(beam.finished) < beam_size:
-            sentence = (*ids[rows[i]].tolist(), eos)
-            beam.finished.append(Hypothesis(sentence, float(scores[i] / norm)))
+def _top(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return each row's `count` largest of logits (R, V): values and columns, in no order.
 
-
-def _best_first(finished: list[Hypothesis], prefix_len: int) -> list[Hypothesis]:
-    ordered = sorted(finished, key=lambda hypothesis: hypothesis.score, reverse=True)
-    return [Hypothesis(h.ids[prefix_len:], h.score) for h in ordered]
+    They lie in the `count` blocks with the largest maxima, so one quick pass over the row is
+    enough where topk would make several.
+    """
+    if logits.is_cuda:
+        best = logits.topk(count)
+        return best.values, best.indices
+    blocks = logits.shape[1] // _BLOCK
+    whole = logits[:, : blocks * _BLOCK].unflatten(1, (blocks, _BLOCK))
+    largest = whole.amax(2).topk(min(count, blocks)).indices  # (R, count)
+    columns = (largest[:, :, None] * _BLOCK + torch.arange(_BLOCK)).flatten(1)
+    rest = torch.arange(blocks * _BLOCK, logits.shape[1]).expand(len(logits), -1)
+    columns = torch.cat([columns, rest], dim=1)
+    values, at = logits.gather(1, columns).topk(count)
+    return values, columns.gather(1, at)

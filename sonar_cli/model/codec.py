@@ -148,4 +148,4 @@ class Codec:
 def _step(decoder: TextDecoder, state: DecoderState, ids: Tensor, rows: Tensor | None) -> Tensor:
     if rows is not None:
         state.reorder(rows)
-    return decoder.project(decoder.hidden(ids, state))
+    return decoder.step(ids, state)

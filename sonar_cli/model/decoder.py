@@ -7,8 +7,8 @@ constant `out_proj(v_proj(z))`, computed once a sentence; its q, k and norm are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,41 +17,77 @@ from torch.nn import functional as F
 from sonar_cli.config import TransformerConfig
 from sonar_cli.model.layers import Embedding, FeedForward, SelfAttention
 
+# Positions by which the memory of a search grows.
+_GROWTH = 32
 
-@dataclass
-class LayerState:
-    """One layer's memory: the vector's constant (N, 1, D); keys and values (N, h, T, hd)."""
-
-    constant: Tensor
-    keys: Tensor | None = None
-    values: Tensor | None = None
-
-    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the new positions' keys and values; return all of them."""
-        if self.keys is not None and self.values is not None:
-            keys = torch.cat([self.keys, keys], dim=2)
-            values = torch.cat([self.values, values], dim=2)
-        self.keys, self.values = keys, values
-        return keys, values
-
-    def reorder(self, rows: Tensor) -> None:
-        """Let new row i continue old row `rows[i]`."""
-        self.constant = self.constant[rows]
-        if self.keys is not None and self.values is not None:
-            self.keys, self.values = self.keys[rows], self.values[rows]
+# extend(keys, values), the new positions' -> those of all positions, each (R, h, T, hd)
+Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-@dataclass
 class DecoderState:
-    """All layers' memory and the number of positions in it."""
+    """What a search remembers: every layer's keys and values of R rows, in one piece of memory.
 
-    layers: list[LayerState]
-    length: int = 0
+    `constants` (L, R, 1, D) are the layers' cross-attention. Rows are reordered in place, and only
+    from the first position on at which some row changes: hypotheses of one text mostly differ in
+    their last few tokens.
+    """
+
+    def __init__(self, constants: Tensor, heads: int) -> None:
+        layers, rows, _, width = constants.shape
+        self.constants = constants
+        self.length = 0
+        self._memory = constants.new_empty(2, layers, rows, heads, 0, width // heads)
+        # What made a row's memory: its text's number, then its tokens.
+        self._past = torch.arange(rows, device=constants.device)[:, None]
+
+    @property
+    def rows(self) -> int:
+        """The number of hypotheses R."""
+        return len(self._past)
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add one layer's keys and values (R, h, S, hd) of the new positions; return all."""
+        end = self.length + keys.shape[2]
+        self._reserve(end)
+        memory = self._memory[:, layer, : self.rows, :, :end]  # (2, R, h, T, hd)
+        memory[0, :, :, self.length :] = keys
+        memory[1, :, :, self.length :] = values
+        return memory[0], memory[1]
+
+    def advance(self, ids: Tensor) -> None:
+        """Close a step: the tokens (R, S) are part of the past now."""
+        self._past = torch.cat([self._past, ids], dim=1)
+        self.length += ids.shape[1]
 
     def reorder(self, rows: Tensor) -> None:
-        """Let new row i continue old row `rows[i]`; rows (R,) int64."""
-        for layer in self.layers:
-            layer.reorder(rows)
+        """Let new row i continue old row `rows[i]`; rows (R',) int64."""
+        past = self._past[rows]
+        same = self._unchanged(past)
+        self._past = past
+        self.constants = self.constants[:, rows]
+        if len(rows) > self._memory.shape[2]:
+            self._memory = self._memory[:, :, rows]
+        elif same < self.length:
+            changed = self._memory[..., same : self.length, :]
+            changed[:, :, : len(rows)] = changed.index_select(2, rows)
+
+    def _unchanged(self, past: Tensor) -> int:
+        """Return the number of leading positions at which every new row finds its own memory."""
+        if len(past) > self.rows:
+            return 0
+        equal = (past == self._past[: len(past)]).all(0)
+        return max(int(equal.long().cumprod(0).sum()) - 1, 0)
+
+    def _reserve(self, length: int) -> None:
+        capacity = self._memory.shape[4]
+        if length <= capacity:
+            return
+        longer = max(length, capacity + max(_GROWTH, capacity // 2))
+        sizes = list(self._memory.shape)
+        sizes[4] = longer
+        memory = self._memory.new_empty(sizes)
+        memory[..., : self.length, :] = self._memory[..., : self.length, :]
+        self._memory = memory
 
 
 class VectorAttention(nn.Module):
@@ -79,14 +115,14 @@ class DecoderLayer(nn.Module):
         self.ffn_norm = nn.LayerNorm(config.width)
         self.ffn = FeedForward(config.width, config.ffn)
 
-    def forward(self, x: Tensor, state: LayerState) -> Tensor:
-        """X (N, S, D): the positions that follow those in `state` -> (N, S, D)."""
+    def forward(self, x: Tensor, constant: Tensor, extend: Extend | None = None) -> Tensor:
+        """X (N, S, D), constant (N, 1, D) -> (N, S, D); `extend` adds what came before."""
         q, k, v = self.self_attn.project(self.self_attn_norm(x))
-        first = state.keys is None
-        k, v = state.extend(k, v)
+        if extend is not None:
+            k, v = extend(k, v)
         # Several positions at once only ever come first, so the plain causal mask is right.
-        x = x + self.self_attn.attend(q, k, v, causal=first and q.shape[2] > 1)
-        x = x + state.constant
+        x = x + self.self_attn.attend(q, k, v, causal=q.shape[2] > 1)
+        x = x + constant
         result: Tensor = x + self.ffn(self.ffn_norm(x))
         return result
 
@@ -103,28 +139,34 @@ class TextDecoder(nn.Module):
 
     def forward(self, vectors: Tensor, ids: Tensor) -> Tensor:
         """Teacher forcing: vectors (N, D), ids (N, S) int64 -> logits (N, S, V)."""
-        return self.project(self.hidden(ids, self.start(vectors)))
+        return self.project(self.hidden(vectors, ids))
+
+    def hidden(self, vectors: Tensor, ids: Tensor) -> Tensor:
+        """Teacher forcing: vectors (N, D), ids (N, S) int64 -> hidden states (N, S, D)."""
+        x = self.embed(ids)
+        for layer, constant in zip(self.layers, self._constants(vectors), strict=True):
+            x = layer(x, constant)
+        result: Tensor = self.norm(x)
+        return result
 
     def start(self, vectors: Tensor) -> DecoderState:
-        """Vectors (N, D) -> the state before any token."""
-        attentions = [cast(DecoderLayer, layer).vector_attn for layer in self.layers]
-        return DecoderState([LayerState(attention(vectors)) for attention in attentions])
+        """Vectors (N, D) -> the state before any token, a row a vector."""
+        return DecoderState(torch.stack(self._constants(vectors)), self.config.heads)
 
     def step(self, ids: Tensor, state: DecoderState) -> Tensor:
-        """Ids (N, S) after those in `state`, which grows -> logits of the last one (N, V)."""
-        return self.project(self.hidden(ids, state)[:, -1])
-
-    def hidden(self, ids: Tensor, state: DecoderState) -> Tensor:
-        """Ids (N, S) after those in `state`, which grows -> hidden states (N, S, D)."""
+        """Ids (R, S) after those in `state`, which grows -> logits (R, S, V)."""
         if state.length and ids.shape[1] > 1:
             raise ValueError("after the first call the decoder takes one position at a time")
         x = self.embed(ids, state.length)
-        for layer, memory in zip(self.layers, state.layers, strict=True):
-            x = layer(x, memory)
-        state.length += ids.shape[1]
-        result: Tensor = self.norm(x)
-        return result
+        for number, layer in enumerate(self.layers):
+            x = layer(x, state.constants[number], partial(state.extend, number))
+        state.advance(ids)
+        return self.project(self.norm(x))
 
     def project(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., D) -> logits (..., V)."""
         return F.linear(hidden, self.embed.weight)
+
+    def _constants(self, vectors: Tensor) -> list[Tensor]:
+        """Vectors (N, D) -> every layer's cross-attention, each (N, 1, D)."""
+        return [layer.vector_attn(vectors) for layer in self.layers]  # type: ignore[operator]

@@ -71,7 +71,7 @@ def decoding_loss(
 def _summed_loss(decoder: TextDecoder, vectors: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
     real = labels != PAD
     # Only real positions go through the vocabulary, which is the larger part of a small model.
-    hidden = decoder.hidden(ids, decoder.start(vectors))[real]
+    hidden = decoder.hidden(vectors, ids)[real]
     return F.cross_entropy(decoder.project(hidden).float(), labels[real], reduction="sum")
 
 
