@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model import checkpoints as c
+from sonar_cli.model import files
 from sonar_cli.model.load import load_codec, load_predictor, pick_device, pick_dtype
 
 
@@ -209,3 +211,27 @@ def test_codec_halves_must_match(tmp_path: Path, encoder, decoder, goldens: Path
     tokenizer = Path(__file__).parents[1] / "sonar_cli/mini/weights/tokenizer"
     with pytest.raises(CheckpointError, match="60 tokens but the tokenizer"):
         load_codec(tmp_path / "e", tmp_path / "d", tokenizer, "cpu")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is resident is read from /proc")
+@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
+def test_the_pages_of_a_mapped_tensor_can_be_let_go(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    weight = torch.arange(2**20, dtype=torch.float32)
+    if file.suffix == ".pt":
+        torch.save({"model": {"weight": weight}}, file)
+    else:
+        save_file({"weight": weight}, file)
+    mapped = files.read_tensors(file)[0]["weight"]
+    assert torch.equal(mapped, weight)
+    before = _resident_file_bytes()
+    files.forget_pages(mapped)
+    assert before - _resident_file_bytes() >= 0.9 * weight.nbytes
+    assert torch.equal(mapped, weight)
+    files.forget_pages(weight)  # not mapped: nothing happens
+    assert weight[-1] == 2**20 - 1
+
+
+def _resident_file_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))

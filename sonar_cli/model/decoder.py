@@ -136,6 +136,8 @@ class TextDecoder(nn.Module):
         self.embed = Embedding(config.vocab_size, config.width, config.max_len)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
+        # The embedding laid out for few rows, once the model is prepared for running.
+        self.head: nn.Module | None = None
 
     def forward(self, vectors: Tensor, ids: Tensor) -> Tensor:
         """Teacher forcing: vectors (N, D), ids (N, S) int64 -> logits (N, S, V)."""
@@ -165,6 +167,9 @@ class TextDecoder(nn.Module):
 
     def project(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., D) -> logits (..., V)."""
+        if self.head is not None:
+            logits: Tensor = self.head(hidden)
+            return logits
         return F.linear(hidden, self.embed.weight)
 
     def _constants(self, vectors: Tensor) -> list[Tensor]:

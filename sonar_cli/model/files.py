@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 import pickle
 import re
 from pathlib import Path
@@ -74,6 +76,24 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise CheckpointError(f"{path} does not hold a JSON object")
     return raw
+
+
+def forget_pages(tensor: Tensor) -> None:
+    """Let go of the memory that a tensor mapped from a file takes; it is read again if needed.
+
+    Does nothing where the tensor is not mapped, or where the system has no such call.
+    """
+    if not getattr(tensor.untyped_storage(), "filename", None) or not hasattr(
+        mmap, "MADV_DONTNEED"
+    ):
+        return
+    size = mmap.PAGESIZE
+    start = -(-tensor.data_ptr() // size) * size
+    end = (tensor.data_ptr() + tensor.nbytes) // size * size
+    if end > start:
+        # torch.load and safetensors map files privately, and no one writes there: nothing is lost.
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
 
 def _read_file(file: Path) -> tuple[dict[str, Tensor], str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -51,9 +52,12 @@ class Embedding(nn.Embedding):
 class SelfAttention(nn.Module):
     """Multi-head self-attention with biases; keys and values may come from a cache."""
 
+    JOINED: ClassVar = {"qkv": ("q", "k", "v")}
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.qkv: nn.Module | None = None
         self.q = nn.Linear(width, width)
         self.k = nn.Linear(width, width)
         self.v = nn.Linear(width, width)
@@ -61,8 +65,11 @@ class SelfAttention(nn.Module):
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """X (N, S, width) -> queries, keys, values, each (N, heads, S, head size)."""
-        q, k, v = (self._split(linear(x)) for linear in (self.q, self.k, self.v))
-        return q, k, v
+        if self.qkv is not None:
+            q, k, v = self.qkv(x).chunk(3, dim=-1)
+        else:
+            q, k, v = self.q(x), self.k(x), self.v(x)
+        return self._split(q), self._split(k), self._split(v)
 
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False

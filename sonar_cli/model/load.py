@@ -16,6 +16,17 @@ from sonar_cli.model import checkpoints
 from sonar_cli.model.codec import Codec
 from sonar_cli.model.decoder import TextDecoder
 from sonar_cli.model.encoder import TextEncoder
+from sonar_cli.model.linear import (
+    SMALLEST,
+    Int8Linear,
+    Make,
+    PackedLinear,
+    can_pack,
+    join,
+    quantize,
+    replace,
+    without_bias,
+)
 from sonar_cli.model.predictor import Predictor
 from sonar_cli.model.tokenizer import Tokenizer
 
@@ -122,17 +133,30 @@ def _build(
         built = model(config)
     tensors = {name: tensor.to(where, kind) for name, tensor in state.items()}
     built.load_state_dict(tensors, assign=True)
-    built = built.requires_grad_(False).eval().to(where)
-    return _quantized(built) if dtype == "int8" else built
+    return prepare(built.requires_grad_(False).eval().to(where), dtype)
 
 
-def _quantized(model: Module) -> Module:
-    """Linear layers to int8 weights, activations quantized as they come (fbgemm)."""
-    import warnings
+def prepare(model: Module, dtype: str = "auto", smallest: int = SMALLEST) -> Module:
+    """Make a loaded model quick to run, in place: linear maps of one input become one.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        quantized: Module = torch.ao.quantization.quantize_dynamic(
-            model, {nn.Linear}, dtype=torch.qint8
-        )
-    return quantized
+    On the CPU their weights are packed for few rows where oneDNN can, or quantized to int8 where
+    `dtype` says so. Maps below `smallest` weights stay as they are.
+    """
+    make = _engine(model, dtype)
+    if make is not None:
+        replace(model, make, smallest)
+        if isinstance(model, TextDecoder) and model.embed.weight.numel() >= smallest:
+            model.head = make("head", [without_bias(model.embed.weight)])
+    return model
+
+
+def _engine(model: nn.Module, dtype: str) -> Make | None:
+    """Choose what runs the linear maps; None leaves them as they are."""
+    weight = next(model.parameters())
+    if not weight.is_cpu:
+        return lambda _, parts: join(parts)
+    if dtype == "int8":
+        return lambda _, parts: Int8Linear(*quantize(parts))
+    # A search has five rows unless told otherwise; the predictor writes one vector at a time.
+    rows = 1 if isinstance(model, Predictor) else 5
+    return (lambda _, parts: PackedLinear(parts, rows)) if can_pack(weight.dtype) else None

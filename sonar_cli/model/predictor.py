@@ -8,6 +8,7 @@ the vocabulary embedding and `lm_head` of the published files are never used.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -51,10 +52,14 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     """Causal attention with rotary positions and grouped key-value heads, without biases."""
 
+    JOINED: ClassVar = {"qkv": ("q", "k", "v")}
+
     def __init__(self, config: PredictorConfig) -> None:
         super().__init__()
         self.head_dim = config.head_dim
         inner, kv_inner = config.heads * config.head_dim, config.kv_heads * config.head_dim
+        self.sizes = [inner, kv_inner, kv_inner]
+        self.qkv: nn.Module | None = None
         self.grouped = config.kv_heads != config.heads
         self.q = nn.Linear(config.hidden, inner, bias=False)
         self.k = nn.Linear(config.hidden, kv_inner, bias=False)
@@ -65,7 +70,7 @@ class Attention(nn.Module):
         self, x: Tensor, rotation: tuple[Tensor, Tensor], cache: PredictorCache | None, layer: int
     ) -> Tensor:
         """X (B, T, hidden) -> (B, T, hidden)."""
-        q, k, v = (self._split(linear(x)) for linear in (self.q, self.k, self.v))
+        q, k, v = map(self._split, self._project(x))
         q, k = _rotate(q, rotation), _rotate(k, rotation)
         if cache is not None:
             k, v = cache.extend(layer, k, v)
@@ -79,6 +84,12 @@ class Attention(nn.Module):
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged
 
+    def _project(self, x: Tensor) -> tuple[Tensor, ...]:
+        if self.qkv is not None:
+            joined: tuple[Tensor, ...] = self.qkv(x).split(self.sizes, dim=-1)
+            return joined
+        return self.q(x), self.k(x), self.v(x)
+
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (-1, self.head_dim)).transpose(1, 2)  # (B, heads, T, head size)
 
@@ -86,15 +97,22 @@ class Attention(nn.Module):
 class SwiGLU(nn.Module):
     """`down(silu(gate(x)) * up(x))`, without biases."""
 
+    JOINED: ClassVar = {"gate_up": ("gate", "up")}
+
     def __init__(self, hidden: int, inner: int) -> None:
         super().__init__()
+        self.gate_up: nn.Module | None = None
         self.gate = nn.Linear(hidden, inner, bias=False)
         self.up = nn.Linear(hidden, inner, bias=False)
         self.down = nn.Linear(inner, hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., hidden) -> (..., hidden)."""
-        result: Tensor = self.down(F.silu(self.gate(x)) * self.up(x))
+        if self.gate_up is not None:
+            gate, up = self.gate_up(x).chunk(2, dim=-1)
+        else:
+            gate, up = self.gate(x), self.up(x)
+        result: Tensor = self.down(F.silu(gate) * up)
         return result
 
 

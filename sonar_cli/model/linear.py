@@ -1,0 +1,157 @@
+"""Linear maps for few rows at a time, with weights laid out once.
+
+A step of the search multiplies a handful of rows by gigabytes of weights, so it is as fast as the
+weights are read. On the CPU PyTorch's own product reads them at a fifth of the memory's speed;
+oneDNN's, over weights in its own blocked order, comes close to all of it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sonar_cli.model.files import forget_pages
+
+# A product of more rows than this is bound by arithmetic, and does not need packed weights.
+FEW_ROWS = 64
+# Smaller matrices stay in the processor's caches, where the order matters little.
+SMALLEST = 2**20
+
+# make(name in the model, maps of one input) -> the module that does all of them
+Make = Callable[[str, Sequence[nn.Linear]], nn.Module]
+
+
+def can_pack(dtype: torch.dtype = torch.float32) -> bool:
+    """Tell whether oneDNN's operators for packed weights are here, and serve this dtype."""
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops, "mkldnn")):
+        return False
+    if not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+        return False
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32
+
+
+class PackedLinear(nn.Module):
+    """Linear maps of one input done as one, their outputs side by side; on the CPU.
+
+    The weights are packed at the second product with few rows. The first uses them as they lie,
+    mapped from their file: a start need not wait for packing, and what runs once never pays for
+    it. `rows` is how many rows to expect.
+    """
+
+    def __init__(self, parts: Sequence[nn.Linear], rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+        self.weights = [part.weight.detach() for part in parts]  # each (out, in)
+        self.bias = _joined_bias(parts)
+        self.packed: Tensor | None = None
+        self._seen_few = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., the parts' out together)."""
+        if self.packed is None and x.numel() <= FEW_ROWS * x.shape[-1]:
+            if self._seen_few:
+                self.pack()
+            self._seen_few = True
+        if self.packed is None:
+            mapped = torch.cat([F.linear(x, weight) for weight in self.weights], dim=-1)
+            return mapped if self.bias is None else mapped + self.bias
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x, self.packed, self.bias, "none", [], ""
+        )
+        return product
+
+    def pack(self) -> None:
+        """Lay the weights out for oneDNN and let go of them as they lay in their file."""
+        joined = self.weights[0] if len(self.weights) == 1 else torch.cat(self.weights)
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(joined, self.rows)
+        for weight in self.weights:
+            forget_pages(weight)
+        self.weights = []
+
+
+class Int8Linear(nn.Module):
+    """Linear maps of one input done as one, with int8 weights; on the CPU.
+
+    A row of weights (one output) is `values * scale`; inputs are quantized to 7 bits as they come
+    (fbgemm's dynamic product).
+    """
+
+    def __init__(self, values: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        zeros = torch.zeros(len(scale), dtype=torch.int64)
+        with warnings.catch_warnings():
+            # Quantized tensors are to leave PyTorch some day; no other way is as fast so far.
+            warnings.simplefilter("ignore", UserWarning)
+            weight = torch._make_per_channel_quantized_tensor(values, scale.double(), zeros, 0)
+        self.packed = torch.ops.quantized.linear_prepack(weight, bias)
+        forget_pages(values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) float32 -> (..., the parts' out together)."""
+        # Eight bits could overflow where the processor has no VNNI.
+        product: Tensor = torch.ops.quantized.linear_dynamic(x, self.packed, reduce_range=True)
+        return product
+
+
+def quantize(parts: Sequence[nn.Linear]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the maps' weights as int8 (out, in), their scales (out,) float32, and the bias.
+
+    Symmetric, per output: the largest weight of a row becomes 127.
+    """
+    values, scales = [], []
+    for part in parts:
+        weight = part.weight.detach().float()
+        scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+        values.append((weight / scale).round_().to(torch.int8))
+        scales.append(scale.squeeze(1))
+        forget_pages(part.weight)
+    return torch.cat(values), torch.cat(scales), _joined_bias(parts)
+
+
+def replace(model: nn.Module, make: Make, smallest: int = SMALLEST) -> None:
+    """Replace the model's linear maps by what `make` makes of them, in place.
+
+    A module's class attribute JOINED names maps of one input that become one module,
+    `{"qkv": ("q", "k", "v")}`; those below `smallest` weights stay as they are.
+    """
+    for path, module in list(model.named_modules()):
+        for name, parts in getattr(module, "JOINED", {}).items():
+            linears = [getattr(module, part) for part in parts]
+            if sum(linear.weight.numel() for linear in linears) >= smallest:
+                setattr(module, name, make(f"{path}.{name}", linears))
+                for part in parts:
+                    delattr(module, part)
+        for name, child in list(module.named_children()):
+            if type(child) is nn.Linear and child.weight.numel() >= smallest:
+                setattr(module, name, make(f"{path}.{name}", [child]))
+
+
+def join(parts: Sequence[nn.Linear]) -> nn.Linear:
+    """Return plain linear maps of one input as one."""
+    if len(parts) == 1:
+        return parts[0]
+    weight = torch.cat([part.weight for part in parts])
+    bias = _joined_bias(parts)
+    joined = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    joined.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        joined.bias = nn.Parameter(bias, requires_grad=False)
+    return joined
+
+
+def without_bias(weight: Tensor) -> nn.Linear:
+    """Return the linear map of a weight (out, in) that is not copied."""
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+    linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    return linear
+
+
+def _joined_bias(parts: Sequence[nn.Linear]) -> Tensor | None:
+    biases = [part.bias.detach() for part in parts if part.bias is not None]
+    return torch.cat(biases) if biases else None

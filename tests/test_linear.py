@@ -1,0 +1,145 @@
+"""Weights laid out for few rows: the same product, the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from sonar_cli.model import linear
+from sonar_cli.model.codec import Codec
+from sonar_cli.model.linear import Int8Linear, PackedLinear, join, quantize, without_bias
+from sonar_cli.model.load import load_codec, load_predictor, prepare
+from sonar_cli.model.predictor import Predictor
+
+needs_packing = pytest.mark.skipif(not linear.can_pack(), reason="no oneDNN here")
+
+
+def _maps(sizes: Sequence[int], width: int, bias: bool) -> list[nn.Linear]:
+    return [nn.Linear(width, size, bias=bias).requires_grad_(False) for size in sizes]
+
+
+def _plainly(maps: Sequence[nn.Linear], x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([each(x) for each in maps], dim=-1)
+
+
+@needs_packing
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("sizes", [(96,), (64, 32, 32), (1000, 24)])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 1), (5, 2), (1, 70), (40, 1), (3, 60)])
+def test_packed_equals_plain(sizes: tuple[int, ...], shape: tuple[int, int], bias: bool) -> None:
+    maps = _maps(sizes, 80, bias)
+    packed = PackedLinear(maps, rows=5)
+    x = torch.randn(*shape, 80)
+    expected = _plainly(maps, x)
+    torch.testing.assert_close(packed(x), expected, rtol=0, atol=1e-5)
+    packed.pack()
+    torch.testing.assert_close(packed(x), expected, rtol=0, atol=1e-5)
+
+
+@needs_packing
+def test_packs_at_the_second_product_of_few_rows() -> None:
+    packed = PackedLinear(_maps((64,), 32, True), rows=1)
+    for _ in range(3):
+        packed(torch.randn(1, linear.FEW_ROWS + 1, 32))
+    assert packed.packed is None
+    packed(torch.randn(1, 1, 32))
+    assert packed.packed is None
+    packed(torch.randn(1, linear.FEW_ROWS + 1, 32))
+    assert packed.packed is None
+    packed(torch.randn(1, 1, 32))
+    assert packed.packed is not None
+    assert packed.weights == []
+
+
+@pytest.mark.parametrize("rows", [1, 5, 64])
+def test_int8_is_close_to_float32(rows: int) -> None:
+    maps = _maps((256, 128), 512, True)
+    x = torch.randn(rows, 512)
+    expected = _plainly(maps, x)
+    error = Int8Linear(*quantize(maps))(x) - expected
+    assert 0 < float(error.norm() / expected.norm()) < 0.02
+
+
+def test_quantizing_keeps_each_rows_largest_weight() -> None:
+    maps = _maps((8,), 16, False)
+    maps[0].weight[3] = 0.0
+    values, scale, bias = quantize(maps)
+    assert bias is None and values.dtype == torch.int8
+    assert values.abs().amax(1).tolist() == [127, 127, 127, 0, 127, 127, 127, 127]
+    torch.testing.assert_close(
+        values * scale[:, None], maps[0].weight, rtol=0, atol=float(scale.max()) / 2 + 1e-7
+    )
+
+
+def test_joined_maps_are_one() -> None:
+    maps = _maps((8, 4), 16, True)
+    x = torch.randn(3, 16)
+    torch.testing.assert_close(join(maps)(x), _plainly(maps, x))
+    assert join(maps[:1]) is maps[0]
+    weight = torch.randn(5, 16)
+    assert without_bias(weight).weight.data_ptr() == weight.data_ptr()
+
+
+def _codec(goldens: Path, dtype: str = "float32") -> Codec:
+    files = (goldens / "fairseq2/encoder.pt", goldens / "fairseq2/decoder.pt")
+    codec = load_codec(*files, goldens / "tokenizer", "cpu", dtype)
+    for half in (codec.encoder, codec.decoder):
+        prepare(half, dtype, smallest=0)
+    return codec
+
+
+SENTENCES = ["anna sees a dog .", "the old man sings .", "a .", "tom has a red ball ."]
+
+
+@needs_packing
+def test_a_packed_codec_gives_the_same_tokens(goldens: Path) -> None:
+    plain = load_codec(
+        goldens / "fairseq2/encoder.pt", goldens / "fairseq2/decoder.pt", goldens / "tokenizer"
+    )
+    packed = _codec(goldens)
+    assert any(isinstance(each, PackedLinear) for each in packed.decoder.modules())
+    assert not any(type(each) is nn.Linear for each in packed.decoder.modules())
+    assert isinstance(packed.decoder.head, PackedLinear)
+    for _ in range(3):  # unpacked, packing, packed
+        vectors = packed.encode(SENTENCES)
+        torch.testing.assert_close(vectors, plain.encode(SENTENCES), rtol=0, atol=1e-5)
+        for beam in (1, 3, 5):
+            ours, theirs = (each.decode(vectors, beam_size=beam) for each in (packed, plain))
+            assert [each.ids for each in ours] == [each.ids for each in theirs]
+    assert packed.decoder.head.packed is not None
+
+
+def test_an_int8_codec_is_close(goldens: Path) -> None:
+    plain, quantized = _codec(goldens), _codec(goldens, "int8")
+    assert any(isinstance(each, Int8Linear) for each in quantized.decoder.modules())
+    vectors = plain.encode(SENTENCES)
+    cosine = torch.nn.functional.cosine_similarity(vectors, quantized.encode(SENTENCES), dim=1)
+    assert 0.99 < float(cosine.min()) < 1.0
+
+
+@pytest.mark.parametrize("name", ["wide-heads", "grouped-heads"])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_prepared_predictor_is_the_same(goldens: Path, name: str, dtype: str) -> None:
+    path = goldens / "predictors" / name
+    plain, ready = load_predictor(path, device="cpu"), load_predictor(path, device="cpu")
+    prepare(ready, dtype, smallest=0)
+    assert ready.layers[0].attn.qkv is not None and ready.layers[0].ffn.gate_up is not None
+    vectors = torch.randn(1, 9, plain.config.embed_dim)
+    expected = plain(vectors)
+    cache = ready.new_cache()
+    parts = [ready(part, cache) for part in vectors.split([4, 1, 1, 1, 1, 1], dim=1)]
+    found = torch.cat(parts, dim=1)
+    if dtype == "float32":
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    else:
+        assert 0 < float((found - expected).norm() / expected.norm()) < 0.1
+
+
+def test_small_maps_stay_as_they_are(predictor: Predictor) -> None:
+    prepare(predictor, "float32")
+    assert all(type(each) is not PackedLinear for each in predictor.modules())
+    assert predictor.layers[0].attn.qkv is None
