@@ -81,19 +81,29 @@ def read_json(path: Path) -> dict[str, Any]:
 def forget_pages(tensor: Tensor) -> None:
     """Let go of the memory that a tensor mapped from a file takes; it is read again if needed.
 
-    Does nothing where the tensor is not mapped, or where the system has no such call.
+    Does nothing where the tensor is not mapped privately from a file, or where the system cannot
+    tell.
     """
-    if not getattr(tensor.untyped_storage(), "filename", None) or not hasattr(
-        mmap, "MADV_DONTNEED"
-    ):
-        return
     size = mmap.PAGESIZE
     start = -(-tensor.data_ptr() // size) * size
     end = (tensor.data_ptr() + tensor.nbytes) // size * size
-    if end > start:
-        # torch.load and safetensors map files privately, and no one writes there: nothing is lost.
+    # Nothing is lost: no one writes into mapped weights, so their file has the same.
+    if start < end and _is_mapped_file(start, end):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+
+
+def _is_mapped_file(start: int, end: int) -> bool:
+    try:
+        table = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    for line in table.splitlines():
+        addresses, mode, *_, name = line.split(maxsplit=5)
+        first, last = (int(address, 16) for address in addresses.split("-"))
+        if first <= start and end <= last:
+            return mode.endswith("p") and name.startswith("/")
+    return False
 
 
 def _read_file(file: Path) -> tuple[dict[str, Tensor], str | None]:

@@ -118,10 +118,13 @@ def replace(model: nn.Module, make: Make, smallest: int = SMALLEST) -> None:
     """Replace the model's linear maps by what `make` makes of them, in place.
 
     A module's class attribute JOINED names maps of one input that become one module,
-    `{"qkv": ("q", "k", "v")}`; those below `smallest` weights stay as they are.
+    `{"qkv": ("q", "k", "v")}`; those below `smallest` weights stay as they are, and so does what was
+    replaced before.
     """
     for path, module in list(model.named_modules()):
         for name, parts in getattr(module, "JOINED", {}).items():
+            if getattr(module, name) is not None:
+                continue
             linears = [getattr(module, part) for part in parts]
             if sum(linear.weight.numel() for linear in linears) >= smallest:
                 setattr(module, name, make(f"{path}.{name}", linears))

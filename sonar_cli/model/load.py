@@ -136,14 +136,17 @@ def _build(
     return prepare(built.requires_grad_(False).eval().to(where), dtype)
 
 
-def prepare(model: Module, dtype: str = "auto", smallest: int = SMALLEST) -> Module:
+def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> Module:
     """Make a loaded model quick to run, in place: linear maps of one input become one.
 
     On the CPU their weights are packed for few rows where oneDNN can, or quantized to int8 where
-    `dtype` says so. Maps below `smallest` weights stay as they are.
+    `dtype` says so. Maps below `smallest` weights stay as they are (default: those too small for
+    packing to pay; in int8 none).
     """
     make = _engine(model, dtype)
     if make is not None:
+        if smallest is None:
+            smallest = 0 if dtype == "int8" else SMALLEST
         replace(model, make, smallest)
         if isinstance(model, TextDecoder) and model.embed.weight.numel() >= smallest:
             model.head = make("head", [without_bias(model.embed.weight)])
