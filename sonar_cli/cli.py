@@ -385,7 +385,11 @@ def _load_model(paths: ModelPaths, settings: Settings) -> Model:
 
     codec = _codec_from(paths, settings)
     predictor = load_predictor(
-        paths.predictor, paths.predictor_config, settings["device"], settings["dtype"]
+        paths.predictor,
+        paths.predictor_config,
+        settings["device"],
+        settings["dtype"],
+        None if settings["quiet"] else _say,
     )
     check_width(codec, predictor, paths.predictor)
     return Model(codec, predictor)
@@ -410,7 +414,7 @@ def _codec_from(paths: ModelPaths, settings: Settings) -> Codec:
 
         codec: Any = load_sonar_space(*files, *how)
     else:
-        codec = load_codec(*files, *how)
+        codec = load_codec(*files, *how, None if settings["quiet"] else _say)
     for option in ("source_lang", "target_lang"):
         if option in settings:
             codec.tokenizer.lang_id(settings[option])

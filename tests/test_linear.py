@@ -11,7 +11,14 @@ from torch import nn
 
 from sonar_cli.model import linear
 from sonar_cli.model.codec import Codec
-from sonar_cli.model.linear import Int8Linear, PackedLinear, join, quantize, without_bias
+from sonar_cli.model.linear import (
+    Int8Linear,
+    PackedLinear,
+    join,
+    joined_bias,
+    quantize,
+    without_bias,
+)
 from sonar_cli.model.load import load_codec, load_predictor, prepare
 from sonar_cli.model.predictor import Predictor
 
@@ -60,15 +67,15 @@ def test_int8_is_close_to_float32(rows: int) -> None:
     maps = _maps((256, 128), 512, True)
     x = torch.randn(rows, 512)
     expected = _plainly(maps, x)
-    error = Int8Linear(*quantize(maps))(x) - expected
+    error = Int8Linear(*quantize(maps), joined_bias(maps))(x) - expected
     assert 0 < float(error.norm() / expected.norm()) < 0.02
 
 
 def test_quantizing_keeps_each_rows_largest_weight() -> None:
     maps = _maps((8,), 16, False)
     maps[0].weight[3] = 0.0
-    values, scale, bias = quantize(maps)
-    assert bias is None and values.dtype == torch.int8
+    values, scale = quantize(maps)
+    assert joined_bias(maps) is None and values.dtype == torch.int8
     assert values.abs().amax(1).tolist() == [127, 127, 127, 0, 127, 127, 127, 127]
     torch.testing.assert_close(
         values * scale[:, None], maps[0].weight, rtol=0, atol=float(scale.max()) / 2 + 1e-7

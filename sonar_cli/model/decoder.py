@@ -136,8 +136,13 @@ class TextDecoder(nn.Module):
         self.embed = Embedding(config.vocab_size, config.width, config.max_len)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        # The embedding laid out for few rows, once the model is prepared for running.
+        # The output projection laid out for few rows, once the model is prepared for running.
         self.head: nn.Module | None = None
+
+    @property
+    def tied(self) -> Tensor | None:
+        """The weight (V, D) of the output projection while it has no module of its own."""
+        return self.embed.weight if self.head is None else None
 
     def forward(self, vectors: Tensor, ids: Tensor) -> Tensor:
         """Teacher forcing: vectors (N, D), ids (N, S) int64 -> logits (N, S, V)."""

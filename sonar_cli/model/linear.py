@@ -8,7 +8,8 @@ oneDNN's, over weights in its own blocked order, comes close to all of it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,17 @@ def can_pack(dtype: torch.dtype = torch.float32) -> bool:
     return dtype == torch.float32
 
 
+@dataclass(frozen=True)
+class Group:
+    """Linear maps of one input: `module.name` takes the place of the module's `parts`."""
+
+    path: str
+    module: nn.Module
+    name: str
+    parts: tuple[str, ...]
+    maps: Sequence[nn.Linear]
+
+
 class PackedLinear(nn.Module):
     """Linear maps of one input done as one, their outputs side by side; on the CPU.
 
@@ -48,7 +60,7 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.rows = rows
         self.weights = [part.weight.detach() for part in parts]  # each (out, in)
-        self.bias = _joined_bias(parts)
+        self.bias = joined_bias(parts)
         self.packed: Tensor | None = None
         self._seen_few = False
 
@@ -99,8 +111,8 @@ class Int8Linear(nn.Module):
         return product
 
 
-def quantize(parts: Sequence[nn.Linear]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return the maps' weights as int8 (out, in), their scales (out,) float32, and the bias.
+def quantize(parts: Sequence[nn.Linear]) -> tuple[Tensor, Tensor]:
+    """Return the maps' weights together as int8 (out, in), and their scales (out,) float32.
 
     Symmetric, per output: the largest weight of a row becomes 127.
     """
@@ -111,28 +123,34 @@ def quantize(parts: Sequence[nn.Linear]) -> tuple[Tensor, Tensor, Tensor | None]
         values.append((weight / scale).round_().to(torch.int8))
         scales.append(scale.squeeze(1))
         forget_pages(part.weight)
-    return torch.cat(values), torch.cat(scales), _joined_bias(parts)
+    return torch.cat(values), torch.cat(scales)
+
+
+def groups(model: nn.Module, smallest: int = SMALLEST) -> Iterator[Group]:
+    """Find the linear maps of at least `smallest` weights, those of one input together.
+
+    A module's class attribute JOINED names maps of one input that can become one module,
+    `{"qkv": ("q", "k", "v")}`. A module's `tied` map shares the weight of an embedding.
+    """
+    for path, module in list(model.named_modules()):
+        joined = getattr(module, "JOINED", {})
+        linear = {name: each for name, each in module.named_children() if type(each) is nn.Linear}
+        alone = linear.keys() - {part for parts in joined.values() for part in parts}
+        for name, parts in ({name: (name,) for name in linear if name in alone} | joined).items():
+            maps = [linear[part] for part in parts if part in linear]
+            if maps and sum(each.weight.numel() for each in maps) >= smallest:
+                yield Group(f"{path}.{name}", module, name, parts, maps)
+        if isinstance(tied := getattr(module, "tied", None), Tensor) and tied.numel() >= smallest:
+            yield Group(f"{path}.head", module, "head", (), [without_bias(tied)])
 
 
 def replace(model: nn.Module, make: Make, smallest: int = SMALLEST) -> None:
-    """Replace the model's linear maps by what `make` makes of them, in place.
-
-    A module's class attribute JOINED names maps of one input that become one module,
-    `{"qkv": ("q", "k", "v")}`; those below `smallest` weights stay as they are, and so does what was
-    replaced before.
-    """
-    for path, module in list(model.named_modules()):
-        for name, parts in getattr(module, "JOINED", {}).items():
-            if getattr(module, name) is not None:
-                continue
-            linears = [getattr(module, part) for part in parts]
-            if sum(linear.weight.numel() for linear in linears) >= smallest:
-                setattr(module, name, make(f"{path}.{name}", linears))
-                for part in parts:
-                    delattr(module, part)
-        for name, child in list(module.named_children()):
-            if type(child) is nn.Linear and child.weight.numel() >= smallest:
-                setattr(module, name, make(f"{path}.{name}", [child]))
+    """Replace the model's linear maps by what `make` makes of them, in place (see `groups`)."""
+    for group in groups(model, smallest):
+        setattr(group.module, group.name, make(group.path, group.maps))
+        for part in group.parts:
+            if part != group.name:
+                delattr(group.module, part)
 
 
 def join(parts: Sequence[nn.Linear]) -> nn.Linear:
@@ -140,7 +158,7 @@ def join(parts: Sequence[nn.Linear]) -> nn.Linear:
     if len(parts) == 1:
         return parts[0]
     weight = torch.cat([part.weight for part in parts])
-    bias = _joined_bias(parts)
+    bias = joined_bias(parts)
     joined = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
     joined.weight = nn.Parameter(weight, requires_grad=False)
     if bias is not None:
@@ -155,6 +173,7 @@ def without_bias(weight: Tensor) -> nn.Linear:
     return linear
 
 
-def _joined_bias(parts: Sequence[nn.Linear]) -> Tensor | None:
+def joined_bias(parts: Sequence[nn.Linear]) -> Tensor | None:
+    """Return the maps' biases together (out,), None where they have none."""
     biases = [part.bias.detach() for part in parts if part.bias is not None]
     return torch.cat(biases) if biases else None

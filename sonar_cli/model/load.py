@@ -16,6 +16,7 @@ from sonar_cli.model import checkpoints
 from sonar_cli.model.codec import Codec
 from sonar_cli.model.decoder import TextDecoder
 from sonar_cli.model.encoder import TextEncoder
+from sonar_cli.model.int8 import Notify, quantized
 from sonar_cli.model.linear import (
     SMALLEST,
     Int8Linear,
@@ -23,9 +24,9 @@ from sonar_cli.model.linear import (
     PackedLinear,
     can_pack,
     join,
+    joined_bias,
     quantize,
     replace,
-    without_bias,
 )
 from sonar_cli.model.predictor import Predictor
 from sonar_cli.model.tokenizer import Tokenizer
@@ -60,12 +61,21 @@ def load_model(paths: ModelPaths, device: str = "auto", dtype: str = "auto") -> 
 
 
 def load_codec(
-    encoder: Path, decoder: Path, tokenizer: Path, device: str = "auto", dtype: str = "auto"
+    encoder: Path,
+    decoder: Path,
+    tokenizer: Path,
+    device: str = "auto",
+    dtype: str = "auto",
+    notify: Notify | None = None,
 ) -> Codec:
-    """Load an encoder, a decoder and their tokenizer; CheckpointError when they do not match."""
+    """Load an encoder, a decoder and their tokenizer; CheckpointError when they do not match.
+
+    `notify` is told in a line when weights have to be quantized first, which takes a while.
+    """
     tokens = Tokenizer.load(tokenizer)
-    encoder_model = _build(TextEncoder, *checkpoints.read_encoder(encoder), device, dtype)
-    decoder_model = _build(TextDecoder, *checkpoints.read_decoder(decoder), device, dtype)
+    how = (device, dtype, notify)
+    encoder_model = _build(TextEncoder, encoder, checkpoints.read_encoder(encoder), *how)
+    decoder_model = _build(TextDecoder, decoder, checkpoints.read_decoder(decoder), *how)
     for path, half in ((encoder, encoder_model.config), (decoder, decoder_model.config)):
         if half.vocab_size != tokens.vocab_size:
             raise CheckpointError(
@@ -81,10 +91,15 @@ def load_codec(
 
 
 def load_predictor(
-    path: Path, config: Path | None = None, device: str = "auto", dtype: str = "auto"
+    path: Path,
+    config: Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    notify: Notify | None = None,
 ) -> Predictor:
     """Load a SONAR-LLM predictor from a directory, or a bare file with its config."""
-    return _build(Predictor, *checkpoints.read_predictor(path, config), device, dtype)
+    read = checkpoints.read_predictor(path, config)
+    return _build(Predictor, path, read, device, dtype, notify)
 
 
 def check_width(codec: Codec, predictor: Predictor, path: Path) -> None:
@@ -120,12 +135,14 @@ def pick_dtype(name: str) -> torch.dtype:
 
 def _build(
     model: Callable[[Shape], Module],
-    config: Shape,
-    state: dict[str, Tensor],
+    source: Path,
+    read: tuple[Shape, dict[str, Tensor]],
     device: str,
     dtype: str,
+    notify: Notify | None,
 ) -> Module:
     """Build on the meta device and assign the tensors: no random weights, no second copy."""
+    config, state = read
     where, kind = pick_device(device), pick_dtype(dtype)
     if dtype == "int8" and where.type != "cpu":
         raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")
@@ -133,7 +150,11 @@ def _build(
         built = model(config)
     tensors = {name: tensor.to(where, kind) for name, tensor in state.items()}
     built.load_state_dict(tensors, assign=True)
-    return prepare(built.requires_grad_(False).eval().to(where), dtype)
+    built = built.requires_grad_(False).eval().to(where)
+    if dtype == "int8":
+        quantized(built, source, notify)
+        return built
+    return prepare(built, dtype)
 
 
 def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> Module:
@@ -148,8 +169,6 @@ def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> 
         if smallest is None:
             smallest = 0 if dtype == "int8" else SMALLEST
         replace(model, make, smallest)
-        if isinstance(model, TextDecoder) and model.embed.weight.numel() >= smallest:
-            model.head = make("head", [without_bias(model.embed.weight)])
     return model
 
 
@@ -159,7 +178,7 @@ def _engine(model: nn.Module, dtype: str) -> Make | None:
     if not weight.is_cpu:
         return lambda _, parts: join(parts)
     if dtype == "int8":
-        return lambda _, parts: Int8Linear(*quantize(parts))
+        return lambda _, parts: Int8Linear(*quantize(parts), joined_bias(parts))
     # A search has five rows unless told otherwise; the predictor writes one vector at a time.
     rows = 1 if isinstance(model, Predictor) else 5
     return (lambda _, parts: PackedLinear(parts, rows)) if can_pack(weight.dtype) else None
