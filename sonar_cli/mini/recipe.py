@@ -38,11 +38,13 @@ from sonar_cli.model.load import pick_device
 from sonar_cli.model.predictor import Predictor
 from sonar_cli.model.tokenizer import Tokenizer
 from sonar_cli.training.data import Batches, Rows
-from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.loop import Schedule, bar, fit
 from sonar_cli.training.objectives import next_sentence_loss, reconstruction_loss
 
 LANG = "eng_Latn"
 WIDTH = 256
+# Sentences encoded between two moves of the progress bar.
+_CHUNK = 5_000
 Trained = TypeVar("Trained", bound=nn.Module)
 
 
@@ -194,7 +196,7 @@ def _predictor(
     documents = [[BEGIN_SENTENCE, *sentences, END_SENTENCE] for sentences in told]
     starts = np.cumsum([0, *map(len, documents)])
     flat = list(chain.from_iterable(documents))
-    vectors = _vectors(folder / "vectors.pt", codec, flat)
+    vectors = _vectors(folder / "vectors.pt", codec, flat, progress)
     target = Rows.of(codec.tokenizer.target(text, LANG) for text in flat)
     batches = Batches(np.diff(starts), sizes.predictor_batch, seed)
 
@@ -220,11 +222,12 @@ def _predictor(
     return _freeze(predictor)
 
 
-def _vectors(file: Path, codec: Codec, sentences: list[str]) -> Tensor:
+def _vectors(file: Path, codec: Codec, sentences: list[str], progress: bool) -> Tensor:
     """Encode every sentence once; float16, because they are many and inputs only."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        chunks = (sentences[i : i + 20_000] for i in range(0, len(sentences), 20_000))
+        starts = bar(range(0, len(sentences), _CHUNK), "encoding", progress)
+        chunks = (sentences[start : start + _CHUNK] for start in starts)
         encoded = [codec.encode(chunk, batch_size=256).half().cpu() for chunk in chunks]
         partial = file.with_suffix(".partial")
         torch.save(torch.cat(encoded), partial)

@@ -76,30 +76,46 @@ def beam_search(
 class Beams:
     """The hypotheses of N texts, B rows each, and the sentences that have finished.
 
-    A row without a hypothesis has the score -inf: there are such rows only where the vocabulary
-    is smaller than twice the beam.
+    A row without a hypothesis has the score -inf: there are such rows where the vocabulary is
+    smaller than twice the beam, and before the first token where more than one row begins. What
+    keeps its shape keeps its memory.
     """
 
     def __init__(
-        self, prefix: Tensor, beam_size: int, max_len: int, eos: int, pad: int, penalty: float = 1.0
+        self,
+        prefix: Tensor,
+        beam_size: int,
+        max_len: int,
+        eos: int,
+        pad: int,
+        penalty: float = 1.0,
+        rows: int = 1,
     ) -> None:
         texts, start = prefix.shape
         self.beam_size, self.eos, self.pad, self.penalty = beam_size, eos, pad, penalty
         self.start = start
         self.position = torch.tensor([start], device=prefix.device)
-        self.ids = prefix.new_full((texts, 1, max_len), pad)  # (N, rows, max_len)
-        self.ids[:, 0, :start] = prefix
-        self.scores = torch.zeros(texts, 1, device=prefix.device)  # (N, rows), running sums
+        self.ids = prefix.new_full((texts, rows, max_len), pad)  # (N, rows, max_len)
+        self.scores = torch.zeros(texts, rows, device=prefix.device)  # running sums
         # One place more than needed takes what comes after a text is done.
         self.finished_ids = prefix.new_full((texts, beam_size + 1, max_len), pad)
         self.finished_scores = self.scores.new_full((texts, beam_size + 1), -torch.inf)
         self.count = prefix.new_zeros(texts)
+        self.begin(prefix)
+
+    def begin(self, prefix: Tensor) -> None:
+        """Begin anew with a prefix (N, P) of the same shape."""
+        self.position.fill_(self.start)
+        self.ids[:, :, : self.start] = prefix[:, None]
+        self.finished_scores.fill_(-torch.inf)
+        self.count.zero_()
 
     def score_prefix(self, logits: Tensor) -> None:
         """Begin each text's sum with the prefix's tokens after the first; logits (N, P, V)."""
         lprobs = logits[:, :-1].float().log_softmax(-1)
         following = self.ids[:, 0, 1 : self.start, None]
-        self.scores = lprobs.gather(2, following).sum(dim=(1, 2))[:, None]
+        self.scores.fill_(-torch.inf)
+        self.scores[:, 0] = lprobs.gather(2, following).sum(dim=(1, 2))
 
     def advance(self, logits: Tensor, last: bool = False) -> tuple[Tensor, Tensor]:
         """Finish and extend every text's hypotheses by one token.
@@ -114,9 +130,9 @@ class Beams:
         # Every eos among the candidates is passed over, finished or not.
         live = is_eos.to(torch.uint8).argsort(dim=1, stable=True)[:, : self.beam_size]
         empty = is_eos.gather(1, live)
-        self.scores = totals.gather(1, live).masked_fill(empty, -torch.inf)
+        self._put("scores", totals.gather(1, live).masked_fill(empty, -torch.inf))
         rows, tokens = rows.gather(1, live), tokens.gather(1, live)
-        self.ids = self.ids.gather(1, rows[:, :, None].expand(-1, -1, self.ids.shape[2]))
+        self._put("ids", self.ids.gather(1, rows[:, :, None].expand(-1, -1, self.ids.shape[2])))
         self.ids.index_copy_(2, self.position, tokens[:, :, None])
         self.position += 1
         first = torch.arange(0, texts * width, width, device=rows.device)[:, None]
@@ -182,7 +198,15 @@ class Beams:
         sentences.index_fill_(2, self.position, self.eos)
         self.finished_ids.scatter_(1, place[:, :, None].expand(across), sentences)
         self.finished_scores.scatter_(1, place, totals / self.position**self.penalty)
-        self.count = (self.count + ended.sum(1)).clamp(max=self.beam_size)
+        self.count += ended.sum(1)
+        self.count.clamp_(max=self.beam_size)
+
+    def _put(self, name: str, value: Tensor) -> None:
+        kept: Tensor = getattr(self, name)
+        if kept.shape == value.shape:
+            kept.copy_(value)
+        else:
+            setattr(self, name, value)
 
 
 def _top(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from sonar_cli.errors import InputError, UsageError
 from sonar_cli.model.beam import Hypothesis, beam_search
 from sonar_cli.model.decoder import DecoderState, TextDecoder
 from sonar_cli.model.encoder import TextEncoder
+from sonar_cli.model.graph import StaticSearch
 from sonar_cli.model.tokenizer import EOS, PAD, Tokenizer
 
 
@@ -43,6 +44,7 @@ class Codec:
         self.encoder = encoder
         self.decoder = decoder
         self.tokenizer = tokenizer
+        self._searches: dict[tuple[int, int, int], StaticSearch] = {}
 
     @property
     def width(self) -> int:
@@ -125,15 +127,34 @@ class Codec:
     def _search(
         self, vectors: Tensor, prefix: Tensor, beam_size: int, max_tokens: int
     ) -> list[list[Hypothesis]]:
+        max_len = min(max_tokens, self.decoder.config.max_len)
+        if vectors.is_cuda and self.decoder.config.vocab_size >= 2 * beam_size:
+            return self._repeated_search(vectors, prefix, beam_size, max_len)
         state = self.decoder.start(vectors)
         return beam_search(
             lambda ids, rows: _step(self.decoder, state, ids, rows),
             prefix.expand(len(vectors), -1),
             beam_size=beam_size,
-            max_len=min(max_tokens, self.decoder.config.max_len),
+            max_len=max_len,
             eos=EOS,
             pad=PAD,
         )
+
+    def _repeated_search(
+        self, vectors: Tensor, prefix: Tensor, beam_size: int, max_len: int
+    ) -> list[list[Hypothesis]]:
+        """Search with what an earlier batch of about that size has captured."""
+        texts = len(vectors)
+        # Few sizes, filled up with copies: a capture takes longer than many a search.
+        size = 1 << (texts - 1).bit_length()
+        vectors = torch.cat([vectors, vectors[-1:].expand(size - texts, -1)])
+        prefixes = prefix.expand(size, -1)
+        key = (size, beam_size, max_len)
+        if key not in self._searches:
+            self._searches[key] = StaticSearch(
+                self.decoder, prefixes, beam_size, max_len, eos=EOS, pad=PAD
+            )
+        return self._searches[key].search(vectors, prefixes)[:texts]
 
     def _check(self, vectors: Tensor) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.width:

@@ -45,6 +45,12 @@ class DecoderState:
         """The number of hypotheses R."""
         return len(self._past)
 
+    def begin(self, ids: Tensor) -> tuple[int, None]:
+        """Open a step with the tokens (R, S); return where it starts, and no mask."""
+        if self.length and ids.shape[1] > 1:
+            raise ValueError("after the first call the decoder takes one position at a time")
+        return self.length, None
+
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add one layer's keys and values (R, h, S, hd) of the new positions; return all."""
         end = self.length + keys.shape[2]
@@ -90,6 +96,48 @@ class DecoderState:
         self._memory = memory
 
 
+class StaticState:
+    """What a search remembers, in memory of a fixed size at a position that is a tensor.
+
+    Nothing is allocated or looked at from step to step, so that a CUDA graph can repeat one. All
+    of the memory is attended to, with a mask. `capacity` positions, the same rows throughout.
+    """
+
+    def __init__(self, constants: Tensor, heads: int, capacity: int) -> None:
+        layers, rows, _, width = constants.shape
+        self.constants = constants
+        self.position = torch.zeros(1, dtype=torch.int64, device=constants.device)
+        # Zeros, because what the mask hides is multiplied by 0, and that must not make NaN.
+        self._memory = constants.new_zeros(2, layers, rows, heads, capacity, width // heads)
+        self._places = torch.arange(capacity, device=constants.device)
+        self._new = self._places[:1]
+
+    def restart(self, constants: Tensor) -> None:
+        """Begin anew with other vectors' constants (L, R, 1, D)."""
+        self.constants.copy_(constants)
+        self.position.zero_()
+
+    def begin(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Open a step with the tokens (R, S); return their positions, and a mask (S, capacity)."""
+        self._new = self.position + self._places[: ids.shape[1]]
+        return self._new, self._places <= self._new[:, None]
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Write one layer's keys and values (R, h, S, hd) at their positions; return all."""
+        memory = self._memory[:, layer]  # (2, R, h, capacity, hd)
+        memory[0].index_copy_(2, self._new, keys)
+        memory[1].index_copy_(2, self._new, values)
+        return memory[0], memory[1]
+
+    def advance(self, ids: Tensor) -> None:
+        """Close a step of tokens (R, S)."""
+        self.position += ids.shape[1]
+
+    def reorder(self, rows: Tensor) -> None:
+        """Let new row i continue old row `rows[i]`, of the same text; rows (R,) int64."""
+        self._memory.copy_(self._memory.index_select(2, rows))
+
+
 class VectorAttention(nn.Module):
     """Cross-attention to a single vector, folded to its constant."""
 
@@ -115,13 +163,23 @@ class DecoderLayer(nn.Module):
         self.ffn_norm = nn.LayerNorm(config.width)
         self.ffn = FeedForward(config.width, config.ffn)
 
-    def forward(self, x: Tensor, constant: Tensor, extend: Extend | None = None) -> Tensor:
-        """X (N, S, D), constant (N, 1, D) -> (N, S, D); `extend` adds what came before."""
+    def forward(
+        self,
+        x: Tensor,
+        constant: Tensor,
+        extend: Extend | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """X (N, S, D), constant (N, 1, D) -> (N, S, D).
+
+        `extend` adds what came before, and `mask` (S, T) bool tells where there is anything.
+        Without it several positions at once come first, and see none that follow them.
+        """
         q, k, v = self.self_attn.project(self.self_attn_norm(x))
         if extend is not None:
             k, v = extend(k, v)
-        # Several positions at once only ever come first, so the plain causal mask is right.
-        x = x + self.self_attn.attend(q, k, v, causal=q.shape[2] > 1)
+        causal = mask is None and q.shape[2] > 1
+        x = x + self.self_attn.attend(q, k, v, mask, causal)
         x = x + constant
         result: Tensor = x + self.ffn(self.ffn_norm(x))
         return result
@@ -151,22 +209,24 @@ class TextDecoder(nn.Module):
     def hidden(self, vectors: Tensor, ids: Tensor) -> Tensor:
         """Teacher forcing: vectors (N, D), ids (N, S) int64 -> hidden states (N, S, D)."""
         x = self.embed(ids)
-        for layer, constant in zip(self.layers, self._constants(vectors), strict=True):
-            x = layer(x, constant)
+        for layer in self.layers:
+            x = layer(x, layer.vector_attn(vectors))  # type: ignore[operator]
         result: Tensor = self.norm(x)
         return result
 
     def start(self, vectors: Tensor) -> DecoderState:
         """Vectors (N, D) -> the state before any token, a row a vector."""
-        return DecoderState(torch.stack(self._constants(vectors)), self.config.heads)
+        return DecoderState(self.constants(vectors), self.config.heads)
 
-    def step(self, ids: Tensor, state: DecoderState) -> Tensor:
-        """Ids (R, S) after those in `state`, which grows -> logits (R, S, V)."""
-        if state.length and ids.shape[1] > 1:
-            raise ValueError("after the first call the decoder takes one position at a time")
-        x = self.embed(ids, state.length)
+    def step(self, ids: Tensor, state: DecoderState | StaticState) -> Tensor:
+        """Ids (R, S) after those in `state`, which grows -> logits (R, S, V).
+
+        Only the first call takes several positions at once.
+        """
+        start, mask = state.begin(ids)
+        x = self.embed(ids, start)
         for number, layer in enumerate(self.layers):
-            x = layer(x, state.constants[number], partial(state.extend, number))
+            x = layer(x, state.constants[number], partial(state.extend, number), mask)
         state.advance(ids)
         return self.project(self.norm(x))
 
@@ -177,6 +237,6 @@ class TextDecoder(nn.Module):
             return logits
         return F.linear(hidden, self.embed.weight)
 
-    def _constants(self, vectors: Tensor) -> list[Tensor]:
-        """Vectors (N, D) -> every layer's cross-attention, each (N, 1, D)."""
-        return [layer.vector_attn(vectors) for layer in self.layers]  # type: ignore[operator]
+    def constants(self, vectors: Tensor) -> Tensor:
+        """Vectors (N, D) -> every layer's cross-attention (L, N, 1, D)."""
+        return torch.stack([layer.vector_attn(vectors) for layer in self.layers])  # type: ignore[operator]

@@ -42,10 +42,13 @@ class Embedding(nn.Embedding):
         nn.init.normal_(self.weight, std=1 / self.scale)  # of size 1 once scaled, as in fairseq
         self.register_buffer("positions", sinusoidal_positions(max_len, width), persistent=False)
 
-    def forward(self, ids: Tensor, start: int = 0) -> Tensor:
-        """Ids (N, S) at positions start.. -> (N, S, width)."""
+    def forward(self, ids: Tensor, start: int | Tensor = 0) -> Tensor:
+        """Ids (N, S) at positions start.., or at those in a tensor (S,) -> (N, S, width)."""
         tokens = super().forward(ids) * self.scale
-        positions = self.positions[start : start + ids.shape[1]]
+        if isinstance(start, Tensor):
+            positions = self.positions.index_select(0, start)
+        else:
+            positions = self.positions[start : start + ids.shape[1]]
         return (tokens.float() + positions.float()).to(tokens.dtype)
 
 

@@ -74,7 +74,7 @@ def fit(
     _cut_log(folder / "log.jsonl", start)
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         try:
-            for step in _bar(range(start, schedule.steps), name, progress):
+            for step in bar(range(start, schedule.steps), name, progress):
                 torch.manual_seed(schedule.seed * schedule.steps + step)
                 figures = run.step(step, loss(step))
                 if evaluate and (step + 1) % schedule.evaluate_every == 0:
@@ -196,12 +196,14 @@ def _cut_log(path: Path, start: int) -> None:
     path.write_text("".join(kept), encoding="utf-8")
 
 
-def _bar(steps: range, name: str, progress: bool) -> Iterable[int]:
+def bar(steps: range, name: str, progress: bool) -> Iterable[int]:
+    """Go through the steps, with a bar on stderr where it is a terminal."""
     if not (progress and sys.stderr.isatty()):
         return steps
     from tqdm import tqdm
 
-    bar: Iterable[int] = tqdm(
-        steps, desc=name, unit="step", initial=steps.start, total=steps.stop, file=sys.stderr
+    done, total = steps.start // steps.step, -(-steps.stop // steps.step)
+    shown: Iterable[int] = tqdm(
+        steps, desc=name, unit="step", initial=done, total=total, file=sys.stderr
     )
-    return bar
+    return shown
