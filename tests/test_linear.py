@@ -91,8 +91,15 @@ def test_joined_maps_are_one() -> None:
     assert without_bias(weight).weight.data_ptr() == weight.data_ptr()
 
 
-def _codec(goldens: Path, dtype: str = "float32") -> Codec:
-    files = (goldens / "fairseq2/encoder.pt", goldens / "fairseq2/decoder.pt")
+# The second layout's embeddings are put into the tokenizer's order in mapped memory.
+LAYOUTS = [
+    ("fairseq2/encoder.pt", "fairseq2/decoder.pt"),
+    ("huggingface/encoder", "huggingface/decoder"),
+]
+
+
+def _codec(goldens: Path, dtype: str = "float32", layout: int = 0) -> Codec:
+    files = [goldens / each for each in LAYOUTS[layout]]
     codec = load_codec(*files, goldens / "tokenizer", "cpu", dtype)
     for half in (codec.encoder, codec.decoder):
         prepare(half, dtype, smallest=0)
@@ -103,11 +110,11 @@ SENTENCES = ["anna sees a dog .", "the old man sings .", "a .", "tom has a red b
 
 
 @needs_packing
-def test_a_packed_codec_gives_the_same_tokens(goldens: Path) -> None:
-    plain = load_codec(
-        goldens / "fairseq2/encoder.pt", goldens / "fairseq2/decoder.pt", goldens / "tokenizer"
-    )
-    packed = _codec(goldens)
+@pytest.mark.parametrize("layout", [0, 1])
+def test_a_packed_codec_gives_the_same_tokens(goldens: Path, layout: int) -> None:
+    files = [goldens / each for each in LAYOUTS[0]]
+    plain = load_codec(*files, goldens / "tokenizer", "cpu")
+    packed = _codec(goldens, layout=layout)
     assert any(isinstance(each, PackedLinear) for each in packed.decoder.modules())
     assert not any(type(each) is nn.Linear for each in packed.decoder.modules())
     assert isinstance(packed.decoder.head, PackedLinear)
@@ -120,8 +127,9 @@ def test_a_packed_codec_gives_the_same_tokens(goldens: Path) -> None:
     assert packed.decoder.head.packed is not None
 
 
-def test_an_int8_codec_is_close(goldens: Path) -> None:
-    plain, quantized = _codec(goldens), _codec(goldens, "int8")
+@pytest.mark.parametrize("layout", [0, 1])
+def test_an_int8_codec_is_close(goldens: Path, layout: int) -> None:
+    plain, quantized = _codec(goldens), _codec(goldens, "int8", layout)
     assert any(isinstance(each, Int8Linear) for each in quantized.decoder.modules())
     vectors = plain.encode(SENTENCES)
     cosine = torch.nn.functional.cosine_similarity(vectors, quantized.encode(SENTENCES), dim=1)

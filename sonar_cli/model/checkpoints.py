@@ -254,7 +254,8 @@ def _read_codec_half(
     _check(path, state, unknown, expected, layout)
     _check_tied(path, tensors, layout)
     if layout.permuted:
-        state["embed.weight"] = _permute(state["embed.weight"], _FROM_FAIRSEQ_ROWS)
+        # The file is mapped privately: this copies a page or two, not the whole embedding.
+        state["embed.weight"][:4] = state["embed.weight"][_FROM_FAIRSEQ_ROWS]
     if kind == "decoder":
         state = {name: state[name] for name in state if name not in _folded_shapes(shape)}
     return shape, state
@@ -346,12 +347,6 @@ def _other_architecture(path: Path, wanted: str, tensors: Mapping[str, Tensor]) 
     return f"{path} is not a {wanted}: its first tensor is {first}"
 
 
-def _permute(embedding: Tensor, rows: list[int]) -> Tensor:
-    permuted = embedding.clone()
-    permuted[:4] = embedding[rows]
-    return permuted
-
-
 def _read_predictor_config(path: Path, config: Path | None) -> PredictorConfig:
     if config is None:
         config = path / "config.json"
@@ -369,7 +364,9 @@ def _save_codec_half(
     config: TransformerConfig, state: State, folder: Path, layout: Layout, dtype: torch.dtype
 ) -> None:
     state = dict(state)
-    state["embed.weight"] = _permute(state["embed.weight"], _TO_FAIRSEQ_ROWS)
+    embedding = state["embed.weight"].clone()
+    embedding[:4] = state["embed.weight"][_TO_FAIRSEQ_ROWS]
+    state["embed.weight"] = embedding
     renamed = {layout.theirs(name): tensor for name, tensor in state.items()}
     _write(folder, _m2m100_json(config), renamed, dtype)
 

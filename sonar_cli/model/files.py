@@ -81,13 +81,12 @@ def read_json(path: Path) -> dict[str, Any]:
 def forget_pages(tensor: Tensor) -> None:
     """Let go of the memory that a tensor mapped from a file takes; it is read again if needed.
 
-    Does nothing where the tensor is not mapped privately from a file, or where the system cannot
-    tell.
+    What was written into it since is lost. Does nothing where the tensor is not mapped privately
+    from a file, or where the system cannot tell.
     """
     size = mmap.PAGESIZE
     start = -(-tensor.data_ptr() // size) * size
     end = (tensor.data_ptr() + tensor.nbytes) // size * size
-    # Nothing is lost: no one writes into mapped weights, so their file has the same.
     if start < end and _is_mapped_file(start, end):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)

@@ -83,7 +83,7 @@ class PackedLinear(nn.Module):
         joined = self.weights[0] if len(self.weights) == 1 else torch.cat(self.weights)
         self.packed = torch.ops.mkldnn._reorder_linear_weight(joined, self.rows)
         for weight in self.weights:
-            forget_pages(weight)
+            _forget(weight)
         self.weights = []
 
 
@@ -122,8 +122,13 @@ def quantize(parts: Sequence[nn.Linear]) -> tuple[Tensor, Tensor]:
         scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
         values.append((weight / scale).round_().to(torch.int8))
         scales.append(scale.squeeze(1))
-        forget_pages(part.weight)
+        _forget(part.weight)
     return torch.cat(values), torch.cat(scales)
+
+
+def _forget(weight: Tensor) -> None:
+    # The first four rows of an embedding may have been put into another order in memory alone.
+    forget_pages(weight[4:])
 
 
 def groups(model: nn.Module, smallest: int = SMALLEST) -> Iterator[Group]:
