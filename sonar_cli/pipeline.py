@@ -2,12 +2,15 @@
 
 This is the authors' loop (arXiv 2508.05305 and their generate.py): every sentence is one vector;
 the predictor reads all vectors so far and writes the next; the decoder turns it into a sentence;
-the sentence is encoded again, and what it means now, not what was predicted, goes on.
+the sentence is encoded again, and what it means now, not what was predicted, goes on. Several
+texts go through it side by side, each as if it were alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from time import perf_counter
 
 import torch
@@ -19,13 +22,14 @@ from sonar_cli.model.codec import Decoded
 from sonar_cli.model.load import Model
 from sonar_cli.model.predictor import add_noise
 
+OnTruncated = Callable[[int], None]
 
-@torch.inference_mode()
+
 def generate(
     model: Model,
     sentences: Sequence[str],
     options: GenerationOptions | None = None,
-    on_truncated: Callable[[int], None] | None = None,
+    on_truncated: OnTruncated | None = None,
 ) -> Iterator[Step]:
     """Continue a text: yield a Step per sentence written, then one that says why it stopped.
 
@@ -41,57 +45,142 @@ def generate(
     >>> [step.stop_reason for step in steps]
     [None, None, 'length']
     """
+    for _, step in generate_many(model, [sentences], options, on_truncated=on_truncated):
+        yield step
+
+
+@torch.inference_mode()
+def generate_many(
+    model: Model,
+    texts: Iterable[Sequence[str]],
+    options: GenerationOptions | None = None,
+    batch_size: int = 1,
+    on_truncated: OnTruncated | None = None,
+) -> Iterator[tuple[int, Step]]:
+    """Continue many texts, `batch_size` of them side by side: yield (number of the text, Step).
+
+    A text that ends leaves its place to the next one. Each gets the Steps that `generate` gives it
+    alone, in order; those of different texts alternate. Texts are taken as places become free.
+    """
     options = options or GenerationOptions()
     codec, predictor = model.codec, model.predictor
-    begin = predictor.config.add_begin if options.begin is None else options.begin
-    opening = [BEGIN_SENTENCE, *sentences] if begin else list(sentences)
-    if not opening:
-        raise ValueError("there is no sentence to continue")
-    end = codec.encode([END_SENTENCE], options.source_lang)  # (1, D)
-    new = codec.encode(
-        opening, options.source_lang, on_truncated=on_truncated
-    )  # (T, D), then (1, D) a turn
+    waiting = iter(enumerate(texts))
+    running: list[_Text] = []
     cache = predictor.new_cache()
-    random = _random(options.seed)
-    written: list[Tensor] = []
-    for index in range(options.sentences):
+    while True:
         started = perf_counter()
-        hidden = predictor.hidden(new.to(_dtype(model)).unsqueeze(0), cache)[:, -1]  # (1, hidden)
-        predicted, decoded = _next_sentence(model, hidden, options, random)
-        new = codec.encode([decoded.text], options.source_lang)
-        to_end = _cosine(new, end)
-        stop = _stop_reason(new, to_end, written, options)
-        step = Step(
-            index=None if stop else index,
+        hidden: list[Tensor] = []  # of every running text, (1, hidden) each
+        if running:
+            newest = torch.stack([text.newest for text in running])  # (texts, 1, D)
+            hidden += predictor.hidden(newest.to(_dtype(model)), cache).unbind()
+        free = batch_size - len(running)
+        for text, vectors in _open(model, list(islice(waiting, free)), options, on_truncated):
+            own = predictor.new_cache()
+            hidden.append(predictor.hidden(vectors.to(_dtype(model)).unsqueeze(0), own)[0, -1:])
+            cache.put(len(running), own)
+            running.append(text)
+        if not running:
+            return
+        moved = [_moved(each, text, options) for each, text in zip(hidden, running, strict=True)]
+        predicted = predictor.reverse_proj(torch.cat(moved)).float()  # (texts * K, D)
+        candidates = codec.decode(
+            predicted, options.target_lang, options.beam_size, options.max_tokens
+        )
+        chosen = _choose(candidates, predicted, running, options)
+        new = codec.encode([decoded.text for decoded, _ in chosen], options.source_lang)
+        seconds = perf_counter() - started
+        for text, (decoded, aim), vector in zip(running, chosen, new.split(1), strict=True):
+            for step in text.take(decoded, aim, vector, seconds, options):
+                yield text.number, step
+        going = [row for row, text in enumerate(running) if not text.ended]
+        if len(going) < len(running):
+            cache.keep(going)
+            running = [running[row] for row in going]
+
+
+@dataclass
+class _Text:
+    """A text on its way: its last sentence's vector (1, D), and the vectors it has written."""
+
+    number: int
+    newest: Tensor
+    end: Tensor  # (1, D), the end sentence's vector
+    random: torch.Generator
+    written: list[Tensor] = field(default_factory=list)
+    ended: bool = False
+
+    def take(
+        self,
+        decoded: Decoded,
+        aim: Tensor,
+        vector: Tensor,
+        seconds: float,
+        options: GenerationOptions,
+    ) -> Iterator[Step]:
+        """Take the next sentence, the vector it was decoded from and its own, each (1, D)."""
+        to_end = _cosine(vector, self.end)
+        stop = _stop_reason(vector, to_end, self.written, options)
+        yield Step(
+            index=None if stop else len(self.written),
             text=None if stop else decoded.text,
             similarity_to_end=to_end,
-            fidelity=_cosine(new, predicted),
-            seconds=perf_counter() - started,
+            fidelity=_cosine(vector, aim),
+            seconds=seconds,
             stop_reason=stop,
         )
-        yield step
-        if stop:
-            return
-        written.append(new)
-    yield Step(None, None, None, None, 0.0, "length")
+        self.newest = vector
+        self.written.append(vector)
+        self.ended = stop is not None
+        if not stop and len(self.written) == options.sentences:
+            self.ended = True
+            yield Step(None, None, None, None, 0.0, "length")
 
 
-def _next_sentence(
-    model: Model, hidden: Tensor, options: GenerationOptions, random: torch.Generator
-) -> tuple[Tensor, Decoded]:
-    """Hidden state (1, hidden) -> the predicted vector (1, D) and its sentence.
-
-    With a temperature, `candidates` noisy vectors are decoded in one batch and one is drawn.
-    """
-    if options.temperature > 0:
-        hidden = hidden.expand(options.candidates, -1)
-        hidden = add_noise(hidden, options.temperature, random)
-    vectors = model.predictor.reverse_proj(hidden).float()  # (K, D)
-    decoded = model.codec.decode(
-        vectors, options.target_lang, options.beam_size, options.max_tokens
+def _open(
+    model: Model,
+    entries: Sequence[tuple[int, Sequence[str]]],
+    options: GenerationOptions,
+    on_truncated: OnTruncated | None,
+) -> Iterator[tuple[_Text, Tensor]]:
+    """Encode new texts together; yield each with its sentences' vectors (T, D)."""
+    if not entries:
+        return
+    begin = model.predictor.config.add_begin if options.begin is None else options.begin
+    openings = [[BEGIN_SENTENCE] * begin + list(sentences) for _, sentences in entries]
+    if not all(openings):
+        raise ValueError("there is no sentence to continue")
+    encoded = model.codec.encode(
+        [END_SENTENCE, *chain.from_iterable(openings)],
+        options.source_lang,
+        on_truncated=on_truncated,
     )
-    chosen = _draw([each.score for each in decoded], options.top_p, random)
-    return vectors[chosen : chosen + 1], decoded[chosen]
+    end, *parts = encoded.split([1, *map(len, openings)])
+    for (number, _), vectors in zip(entries, parts, strict=True):
+        # Each text has a generator of its own: what is drawn does not depend on its neighbours.
+        yield _Text(number, vectors[-1:], end, _random(options.seed)), vectors
+
+
+def _moved(hidden: Tensor, text: _Text, options: GenerationOptions) -> Tensor:
+    """Hidden state (1, hidden) -> with a temperature, K of them (K, hidden), moved by chance."""
+    if options.temperature == 0:
+        return hidden
+    return add_noise(hidden.expand(options.candidates, -1), options.temperature, text.random)
+
+
+def _choose(
+    candidates: Sequence[Decoded],
+    predicted: Tensor,
+    texts: Sequence[_Text],
+    options: GenerationOptions,
+) -> list[tuple[Decoded, Tensor]]:
+    """Draw one of each text's K candidates; return it with its predicted vector (1, D)."""
+    share = len(candidates) // len(texts)
+    chosen = []
+    for first, text in zip(range(0, len(candidates), share), texts, strict=True):
+        scores = [each.score for each in candidates[first : first + share]]
+        index = first + _draw(scores, options.top_p, text.random)
+        chosen.append((candidates[index], predicted[index : index + 1]))
+    return chosen
 
 
 def _draw(scores: Sequence[float], top_p: float, random: torch.Generator) -> int:

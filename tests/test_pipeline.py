@@ -11,9 +11,10 @@ from torch import Tensor
 
 from sonar_cli.config import GenerationOptions, PredictorConfig, Step
 from sonar_cli.model.codec import Decoded
-from sonar_cli.model.load import Model
+from sonar_cli.model.load import Model, load_model
 from sonar_cli.model.predictor import Predictor
-from sonar_cli.pipeline import _draw, generate
+from sonar_cli.pipeline import _draw, generate, generate_many
+from sonar_cli.store import resolve
 
 STORY = ["One.", "Two.", "Three.", "Four.", "End of sequence."]
 
@@ -154,6 +155,78 @@ def test_small_noise_changes_nothing_here() -> None:
     options = GenerationOptions(temperature=1e-3, seed=3)
     plain, noisy = list(generate(_model(), ["One."])), list(generate(_model(), ["One."], options))
     assert _texts(plain) == _texts(noisy)
+
+
+def _collected(steps) -> dict[int, list[Step]]:
+    texts: dict[int, list[Step]] = {}
+    for number, step in steps:
+        texts.setdefault(number, []).append(step)
+    return texts
+
+
+def test_a_text_that_ends_leaves_its_place_to_the_next() -> None:
+    model = _model()
+    prompts = [["One."], ["Four."], ["Three."], ["Two."]]
+    written = _collected(generate_many(model, prompts, batch_size=2))
+    assert {number: _texts(steps) for number, steps in written.items()} == {
+        0: ["Two.", "Three.", "Four.", None],
+        1: [None],
+        2: ["Four.", None],
+        3: ["Three.", "Four.", None],
+    }
+    assert all(steps[-1].stop_reason == "end" for steps in written.values())
+    assert model.codec.batches == [2, 2, 2, 2, 1, 1]  # type: ignore[attr-defined]
+
+
+def test_texts_are_taken_as_places_become_free() -> None:
+    taken = []
+
+    def prompts():
+        for number, sentence in enumerate(["Two.", "Four.", "Four.", "Four."]):
+            taken.append(number)
+            yield [sentence]
+
+    steps = generate_many(_model(), prompts(), batch_size=1)
+    next(steps)
+    assert taken == [0]
+    assert len(_collected(steps)) == 4
+    assert list(generate_many(_model(), [], batch_size=3)) == []
+
+
+@pytest.fixture(scope="module")
+def mini() -> Model:
+    return load_model(resolve("mini"), "cpu")
+
+
+PROMPTS = [
+    ["One day Lily found a kite."],
+    ["Bruno bought a puck at the market on Wednesday.", "He went to the barn."],
+    ["Near the pier lived a mechanic named Iris."],
+    ["Look!", "A ball.", "It rolled.", "It was red.", "Tom was glad.", "Tom ran home."],
+    ["It was a sunny day when Ben came to the wide forest."],
+]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        GenerationOptions(sentences=12),
+        GenerationOptions(sentences=4, temperature=0.4, candidates=3, top_p=0.9, seed=5),
+    ],
+    ids=["greedy", "drawn"],
+)
+@pytest.mark.parametrize("batch_size", [2, 5])
+def test_side_by_side_as_alone(mini: Model, options: GenerationOptions, batch_size: int) -> None:
+    alone = [list(generate(mini, prompt, options)) for prompt in PROMPTS]
+    together = _collected(generate_many(mini, PROMPTS, options, batch_size))
+    for number, steps in enumerate(alone):
+        ours = together[number]
+        assert _texts(ours) == _texts(steps)
+        assert [each.index for each in ours] == [each.index for each in steps]
+        assert ours[-1].stop_reason == steps[-1].stop_reason
+        for one, other in zip(ours[:-1], steps[:-1], strict=True):
+            assert one.similarity_to_end == pytest.approx(other.similarity_to_end, abs=1e-4)
+            assert one.fidelity == pytest.approx(other.fidelity, abs=1e-4)
 
 
 def test_the_nucleus_keeps_the_likely() -> None:

@@ -29,6 +29,64 @@ def test_cache_takes_several_new_sentences(predictor: Predictor) -> None:
     torch.testing.assert_close(torch.cat(parts, 1), predictor(vectors), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("lengths", [(5, 2, 1), (3, 3, 7), (1, 1, 1)])
+def test_texts_side_by_side_are_as_alone(predictor: Predictor, lengths: tuple[int, ...]) -> None:
+    """Texts of different lengths, one of which ends, and one that takes a place later."""
+    texts = [torch.randn(1, length + 6, 64) for length in (*lengths, 4)]
+    alone = [predictor(text) for text in texts]
+    cache, at = predictor.new_cache(), [0] * len(texts)
+
+    def begin(row: int, text: int, length: int) -> None:
+        own = predictor.new_cache()
+        last = predictor(texts[text][:, :length], own)[:, -1]
+        torch.testing.assert_close(last, alone[text][:, length - 1], atol=1e-5, rtol=0)
+        cache.put(row, own)
+        at[text] = length
+
+    def step(running: list[int]) -> None:
+        newest = torch.cat([texts[text][:, at[text] : at[text] + 1] for text in running])
+        found = predictor(newest, cache)
+        expected = torch.cat([alone[text][:, at[text] : at[text] + 1] for text in running])
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+        for text in running:
+            at[text] += 1
+
+    for row, length in enumerate(lengths):
+        begin(row, row, length)
+    step([0, 1, 2])
+    step([0, 1, 2])
+    cache.keep([0, 2])
+    step([0, 2])
+    begin(2, 3, 4)
+    step([0, 2, 3])
+    step([0, 2, 3])
+    begin(0, 1, 5)  # in the place of a text that has ended
+    step([1, 2, 3])
+    assert cache.lengths == [6, lengths[2] + 6, 7]
+
+
+def test_uneven_texts_take_one_sentence_at_a_time(predictor: Predictor) -> None:
+    cache = predictor.new_cache()
+    for row, length in enumerate((1, 2)):
+        own = predictor.new_cache()
+        predictor(torch.randn(1, length, 64), own)
+        cache.put(row, own)
+    with pytest.raises(ValueError, match="one sentence"):
+        predictor(torch.randn(2, 2, 64), cache)
+
+
+def test_the_cache_grows_in_steps(predictor: Predictor) -> None:
+    vectors = torch.randn(1, 400, 64)
+    cache, places = predictor.new_cache(), set()
+    with torch.inference_mode():
+        expected = predictor(vectors)
+        for i in range(400):
+            found = predictor(vectors[:, i : i + 1], cache)
+            places.add(cache._memory.data_ptr())
+            torch.testing.assert_close(found[:, 0], expected[:, i], atol=1e-5, rtol=0)
+    assert len(places) <= 8
+
+
 def test_the_future_is_not_seen(predictor: Predictor) -> None:
     vectors = torch.randn(1, 6, 64)
     changed = vectors.clone()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
-from sonar_cli.config import GenerationOptions
+from sonar_cli.config import GenerationOptions, Step
 from sonar_cli.evaluation.metrics import keeps_name, repeats, share
 from sonar_cli.evaluation.tables import Row
 from sonar_cli.mini import world
 from sonar_cli.mini.words import BOYS, GIRLS
 from sonar_cli.model.load import Model
-from sonar_cli.pipeline import generate
+from sonar_cli.pipeline import generate_many
 
 STORIES = 300
 PREFIX = 2
 # Training stories start from other seeds and from other combinations.
 SEED = 1_000
+# Stories told side by side.
+_TOGETHER = 20
 
 Progress = Callable[[Iterable[world.Story], int], Iterable[world.Story]]
 
@@ -44,23 +47,33 @@ def run(
 ) -> list[Row]:
     """Measure encode-decode and continuations on held-out stories; one row a measure.
 
-    Every sentence of a story is encoded and decoded, in one batch; its first two are continued
-    with the default options. `progress` may wrap the stories, to show how far it is.
+    Every sentence of a story is encoded and decoded; its first two are continued with the default
+    options. `progress` may wrap the stories, to show how far it is.
     """
     told = world.stories(stories, seed, held_out=True)
-    wrapped = progress(told, stories) if progress else told
-    return _rows([_tell(model, each) for each in wrapped])
+    wrapped = iter(progress(told, stories) if progress else told)
+    made: list[Told] = []
+    while together := list(islice(wrapped, _TOGETHER)):
+        made += _tell(model, together)
+    return _rows(made)
 
 
-def _tell(model: Model, story: world.Story) -> Told:
-    decoded = model.codec.decode(model.codec.encode(story.sentences))
-    steps = list(generate(model, story.sentences[:PREFIX], GenerationOptions()))
-    return Told(
-        story,
-        given_back=tuple(each.text for each in decoded),
-        written=tuple(step.text for step in steps if step.text is not None),
-        ended=steps[-1].stop_reason == "end",
-    )
+def _tell(model: Model, stories: Sequence[world.Story]) -> list[Told]:
+    sentences = list(chain.from_iterable(story.sentences for story in stories))
+    decoded = iter(model.codec.decode(model.codec.encode(sentences)))
+    prefixes = [story.sentences[:PREFIX] for story in stories]
+    steps: list[list[Step]] = [[] for _ in stories]
+    for number, step in generate_many(model, prefixes, GenerationOptions(), _TOGETHER):
+        steps[number].append(step)
+    return [
+        Told(
+            story,
+            given_back=tuple(each.text for each in islice(decoded, len(story.sentences))),
+            written=tuple(step.text for step in of_story if step.text is not None),
+            ended=of_story[-1].stop_reason == "end",
+        )
+        for story, of_story in zip(stories, steps, strict=True)
+    ]
 
 
 def _rows(made: Sequence[Told]) -> list[Row]:

@@ -8,6 +8,7 @@ the vocabulary embedding and `lm_head` of the published files are never used.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -16,22 +17,96 @@ from torch.nn import functional as F
 
 from sonar_cli.config import PredictorConfig, RopeScaling
 
+# Sentences by which a cache grows at least; beyond twice that, by half.
+_GROWTH = 64
+
 
 class PredictorCache:
-    """Keys and values of the sentences seen, per layer (B, kv heads, T, head size)."""
+    """Keys and values of the sentences seen, of B texts that may differ in length.
+
+    They lie in one piece of memory (2, layers, B, kv heads, capacity, head size) that grows in
+    steps, so a new sentence costs the same whatever came before it.
+    """
 
     def __init__(self, layers: int) -> None:
-        self._layers: list[tuple[Tensor, Tensor] | None] = [None] * layers
-        self.length = 0
+        self.lengths: list[int] = []
+        self._layers = layers
+        self._memory: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """The number of sentences of the longest text."""
+        return max(self.lengths, default=0)
+
+    @property
+    def even(self) -> bool:
+        """Whether all texts have the same length."""
+        return len(set(self.lengths)) <= 1
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append one layer's keys and values of the new sentences; return all of them."""
-        past = self._layers[layer]
-        if past is not None:
-            keys = torch.cat([past[0], keys], dim=2)
-            values = torch.cat([past[1], values], dim=2)
-        self._layers[layer] = (keys, values)
-        return keys, values
+        """Write one layer's keys and values (B, kv heads, T, head size) of the new sentences.
+
+        Returns those of all sentences, of the longest text's length.
+        """
+        if not self.lengths:
+            self.lengths = [0] * len(keys)
+        end = self.length + keys.shape[2]
+        memory = self._reserve(end, keys)[:, layer]  # (2, B, kv heads, capacity, head size)
+        for kept, new in zip(memory, (keys, values), strict=True):
+            if self.even:
+                kept[:, :, self.length : end] = new
+            else:
+                kept[range(len(self.lengths)), :, self.lengths] = new[:, :, 0]
+        return memory[0, :, :, :end], memory[1, :, :, :end]
+
+    def advance(self, count: int) -> None:
+        """Close a step of `count` sentences a text."""
+        self.lengths = [length + count for length in self.lengths]
+
+    def put(self, row: int, text: PredictorCache) -> None:
+        """Let row `row` (the next one, or one whose text has ended) hold another cache's text."""
+        length = text.length
+        if text._memory is not None:
+            rows = max(row + 1, len(self.lengths))
+            memory = self._reserve(max(length, self.length), text._memory[0, 0], rows)
+            memory[:, :, row, :, :length] = text._memory[:, :, 0, :, :length]
+        self.lengths[row : row + 1] = [length]
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these rows only."""
+        if self._memory is not None and rows != list(range(len(self.lengths))):
+            self._memory = self._memory[:, :, rows]
+        self.lengths = [self.lengths[row] for row in rows]
+
+    def _reserve(self, length: int, like: Tensor, rows: int | None = None) -> Tensor:
+        """Return memory for `length` sentences of `rows` texts, with what there is in it."""
+        old = self._memory
+        rows = rows or len(self.lengths)
+        held, capacity = (0, 0) if old is None else (old.shape[2], old.shape[4])
+        if old is not None and length <= capacity and rows <= held:
+            return old
+        if length > capacity:
+            capacity = max(length, capacity + max(_GROWTH, capacity // 2))
+        _, heads, _, size = like.shape
+        memory = like.new_zeros(2, self._layers, max(rows, held), heads, capacity, size)
+        if old is not None:
+            memory[:, :, :held, :, : old.shape[4]] = old
+        self._memory = memory
+        return memory
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where new sentences stand: rotary cosines and sines (1 or B, 1, T, head size), and a mask.
+
+    The mask (1 or B, 1, T, all) bool tells what each sees; None with `causal` means the sentences
+    are the first and see those before them, None without it that one sentence sees all.
+    """
+
+    cos: Tensor
+    sin: Tensor
+    mask: Tensor | None
+    causal: bool
 
 
 class RMSNorm(nn.Module):
@@ -66,20 +141,14 @@ class Attention(nn.Module):
         self.v = nn.Linear(config.hidden, kv_inner, bias=False)
         self.out = nn.Linear(inner, config.hidden, bias=False)
 
-    def forward(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor], cache: PredictorCache | None, layer: int
-    ) -> Tensor:
+    def forward(self, x: Tensor, place: Place, cache: PredictorCache | None, layer: int) -> Tensor:
         """X (B, T, hidden) -> (B, T, hidden)."""
         q, k, v = map(self._split, self._project(x))
-        q, k = _rotate(q, rotation), _rotate(k, rotation)
+        q, k = _rotate(q, place), _rotate(k, place)
         if cache is not None:
             k, v = cache.extend(layer, k, v)
         mixed = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=_causal_mask(q.shape[2], k.shape[2], q.device),
-            enable_gqa=self.grouped,
+            q, k, v, attn_mask=place.mask, is_causal=place.causal, enable_gqa=self.grouped
         )
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged
@@ -126,11 +195,9 @@ class PredictorLayer(nn.Module):
         self.ffn_norm = RMSNorm(config.hidden, config.rms_eps)
         self.ffn = SwiGLU(config.hidden, config.ffn)
 
-    def forward(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor], cache: PredictorCache | None, layer: int
-    ) -> Tensor:
+    def forward(self, x: Tensor, place: Place, cache: PredictorCache | None, layer: int) -> Tensor:
         """X (B, T, hidden) -> (B, T, hidden)."""
-        x = x + self.attn(self.attn_norm(x), rotation, cache, layer)
+        x = x + self.attn(self.attn_norm(x), place, cache, layer)
         result: Tensor = x + self.ffn(self.ffn_norm(x))
         return result
 
@@ -157,13 +224,12 @@ class Predictor(nn.Module):
 
     def hidden(self, vectors: Tensor, cache: PredictorCache | None = None) -> Tensor:
         """Vectors (B, T, D) -> hidden states after the final norm (B, T, hidden)."""
-        start = 0 if cache is None else cache.length
-        rotation = self._rotation(start, vectors.shape[1], vectors.dtype)
+        place = self._place(vectors, cache)
         x = self.forward_proj(vectors)
         for number, layer in enumerate(self.layers):
-            x = layer(x, rotation, cache, number)
+            x = layer(x, place, cache, number)
         if cache is not None:
-            cache.length += vectors.shape[1]
+            cache.advance(vectors.shape[1])
         result: Tensor = self.norm(x)
         return result
 
@@ -171,11 +237,25 @@ class Predictor(nn.Module):
         """Return an empty cache for one batch of texts."""
         return PredictorCache(self.config.layers)
 
-    def _rotation(self, start: int, count: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        steps = torch.arange(start, start + count, device=self.rates.device, dtype=torch.float32)
-        angles = torch.outer(steps, self.rates.float())  # (T, head size / 2)
-        angles = torch.cat([angles, angles], dim=1)
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+    def _place(self, vectors: Tensor, cache: PredictorCache | None) -> Place:
+        """Tell where the new sentences (B, T, D) stand in their texts."""
+        count = vectors.shape[1]
+        lengths = (cache.lengths if cache is not None else []) or [0]
+        longest = max(lengths)
+        even = len(set(lengths)) == 1
+        if count > 1 and not even:
+            raise ValueError("texts of different lengths take one sentence at a time")
+        starts = torch.tensor(lengths[:1] if even else lengths, device=self.rates.device)
+        steps = starts[:, None] + torch.arange(count, device=starts.device)  # (1 or B, T)
+        angles = steps[:, None, :, None] * self.rates.float()  # (1 or B, 1, T, head size / 2)
+        angles = torch.cat([angles, angles], dim=3)
+        # Alone in front the plain causal mask is right, and needs no memory of T x T.
+        mask = None
+        if not even or (count > 1 and longest > 0):
+            everything = torch.arange(longest + count, device=starts.device)
+            mask = everything <= steps[:, None, :, None]  # (1 or B, 1, T, all)
+        causal = count > 1 and mask is None
+        return Place(angles.cos().to(vectors.dtype), angles.sin().to(vectors.dtype), mask, causal)
 
 
 def rotary_rates(head_dim: int, theta: float, scaling: RopeScaling | None) -> Tensor:
@@ -208,15 +288,6 @@ def add_noise(hidden: Tensor, temperature: float, generator: torch.Generator | N
     return (hidden.float() + temperature * rms * noise).to(hidden.dtype)
 
 
-def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    cos, sin = rotation
+def _rotate(x: Tensor, place: Place) -> Tensor:
     first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-second, first], dim=-1) * sin
-
-
-def _causal_mask(queries: int, keys: int, device: torch.device) -> Tensor | None:
-    """Return (queries, keys) bool: the queries are the last positions of the keys."""
-    if queries == 1:
-        return None
-    mask = torch.ones(queries, keys, dtype=torch.bool, device=device)
-    return mask.tril(diagonal=keys - queries)
+    return x * place.cos + torch.cat([-second, first], dim=-1) * place.sin
