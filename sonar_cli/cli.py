@@ -17,6 +17,7 @@ from sonar_cli.errors import SonarError, UsageError
 if TYPE_CHECKING:
     from sonar_cli.model.codec import Codec
     from sonar_cli.model.load import Model
+    from sonar_cli.render import Writer
 
 Settings = dict[str, Any]
 
@@ -98,6 +99,7 @@ def cli() -> None:
 @options.generation
 @options.text
 @options.decoding
+@options.several
 @options.model
 @options.machine
 @options.format_
@@ -114,7 +116,7 @@ def continue_(files: tuple[str, ...], **settings: Any) -> int:
     from sonar_cli import render
 
     _check_generation(settings)
-    texts, failed = _read_texts(_names(files))
+    texts, failed = _read_texts(_names(files), settings["input_format"])
     if not texts:
         return 1
     paths = _resolve(settings)
@@ -128,25 +130,30 @@ def continue_(files: tuple[str, ...], **settings: Any) -> int:
     return 1 if failed else 0
 
 
-def _continue_all(model: Model, texts: dict[str, str], settings: Settings, writer: Any) -> None:
+def _continue_all(model: Model, texts: dict[str, str], settings: Settings, writer: Writer) -> None:
     from sonar_cli import render
-    from sonar_cli.pipeline import generate
+    from sonar_cli.pipeline import generate_many, in_order
     from sonar_cli.sentences import split
 
     chosen = GenerationOptions(
         **{name: settings[name] for name in GenerationOptions.__dataclass_fields__}
     )
+    names = list(texts)
+    prompts = [split(text, settings["split"]) for text in texts.values()]
+    given = [[each.text for each in prompt] for prompt in prompts]
+    size = settings["batch_size"] or (8 if model.codec.device.type == "cpu" else 32)
     cut: list[int] = []
-    for name, text in texts.items():
-        prompt = split(text, settings["split"])
-        writer.begin(name, prompt)
-        try:
-            for step in generate(model, [each.text for each in prompt], chosen, cut.append):
-                writer.step(step)
-                if settings["verbose"] and step.text is not None:
-                    render.notice(f"{step.seconds:.2f} s, fidelity {step.fidelity:.3f}")
-        finally:
-            writer.finish()
+    writer.begin(names[0], prompts[0])
+    try:
+        for number, step in in_order(generate_many(model, given, chosen, size, cut.append)):
+            writer.step(step)
+            if settings["verbose"] and step.text is not None:
+                render.notice(f"{step.seconds:.2f} s, fidelity {step.fidelity:.3f}")
+            if step.stop_reason and number + 1 < len(names):
+                writer.finish()
+                writer.begin(names[number + 1], prompts[number + 1])
+    finally:
+        writer.finish()
     _report_cut(sum(cut), settings)
 
 
@@ -346,14 +353,15 @@ def _names(files: tuple[str, ...]) -> list[str]:
     return names
 
 
-def _read_texts(names: list[str]) -> tuple[dict[str, str], bool]:
+def _read_texts(names: list[str], format: str) -> tuple[dict[str, str], bool]:
     """Read what can be read; each file that cannot is said in a line of its own."""
-    from sonar_cli.inputs import read_text
+    from sonar_cli.inputs import read_texts
 
-    texts, failed = {}, False
+    texts: dict[str, str] = {}
+    failed = False
     for name in names:
         try:
-            texts[name] = read_text(name)
+            texts |= read_texts(name, format)
         except SonarError as error:
             _say(str(error))
             failed = True

@@ -56,6 +56,31 @@ def read_text(name: str) -> str:
     return text
 
 
+def read_texts(name: str, format: str = "auto") -> dict[str, str]:
+    """Read a file's texts by name: one, or with "jsonl" one a line, from objects with a "text".
+
+    "auto" is "jsonl" for a file that ends in .jsonl. Texts of JSON Lines are named `file:line`,
+    lines counted from 1; empty lines are passed over. Raises InputError, which names the line.
+    """
+    if format == "text" or (format == "auto" and not name.endswith(".jsonl")):
+        return {name: read_text(name)}
+    shown = "standard input" if name == STDIN else name
+    texts = {}
+    for number, line in enumerate(read_text(name).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            text = json.loads(line)["text"]
+        except (ValueError, TypeError, KeyError):
+            text = None
+        if not isinstance(text, str):
+            raise InputError(f'{shown}: line {number} is no JSON object with a "text"')
+        if not text.strip():
+            raise InputError(f"{shown}: the text of line {number} is empty")
+        texts[f"{name}:{number}"] = text
+    return texts
+
+
 def read_vectors(name: str) -> npt.NDArray[np.float32]:
     """Read sentence vectors (N, D): a .npy array, or JSON Lines with a "vector" in each object.
 

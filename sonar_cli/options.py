@@ -55,6 +55,10 @@ def _together(*decorators: Decorator[Any]) -> Decorator[Any]:
     return decorate
 
 
+def _count_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    return None if value == "auto" else click.IntRange(1)(value, param, ctx)
+
+
 _MODEL = "Model"
 model = _together(
     option(
@@ -124,6 +128,19 @@ decoding = _together(
         "--max-tokens", section=_TEXT, default=_DEFAULTS.max_tokens, show_default=True,
         type=click.IntRange(3), metavar="N",
         help="Longest sentence written, two prefix tokens included.",
+    ),
+)  # fmt: skip
+
+several = _together(
+    option(
+        "--input-format", section=_TEXT, default="auto", show_default=True,
+        type=click.Choice(["auto", "text", "jsonl"]),
+        help='jsonl: a text a line, in objects with a "text"; auto: for *.jsonl.',
+    ),
+    option(
+        "--batch-size", section=_MACHINE, default="auto", show_default=True, metavar="auto|N",
+        callback=_count_or_auto,
+        help="How many texts to write side by side; auto: 8 on the CPU, 32 on CUDA.",
     ),
 )  # fmt: skip
 

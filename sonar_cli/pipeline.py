@@ -98,6 +98,26 @@ def generate_many(
             running = [running[row] for row in going]
 
 
+def in_order(steps: Iterable[tuple[int, Step]]) -> Iterator[tuple[int, Step]]:
+    """Let the texts follow one another: the Steps of later ones wait until theirs is the turn.
+
+    >>> made = [(1, "c"), (0, "a"), (1, None), (0, None)]
+    >>> steps = [(n, Step(0, text, 0, 0, 0, None if text else "end")) for n, text in made]
+    >>> [(number, step.text) for number, step in in_order(steps)]
+    [(0, 'a'), (0, None), (1, 'c'), (1, None)]
+    """
+    waiting: dict[int, list[Step]] = {}
+    turn = 0
+    for number, step in steps:
+        waiting.setdefault(number, []).append(step)
+        while turn in waiting:
+            ready = waiting.pop(turn)
+            yield from ((turn, each) for each in ready)
+            if ready[-1].stop_reason is None:
+                break
+            turn += 1
+
+
 @dataclass
 class _Text:
     """A text on its way: its last sentence's vector (1, D), and the vectors it has written."""

@@ -94,6 +94,56 @@ def test_echo_and_several_files(capsys, tmp_path: Path) -> None:
     assert second.startswith(" Lily found a kite.")
 
 
+def test_many_texts_are_as_alone_and_in_order(capsys, tmp_path: Path) -> None:
+    stories = ["One day Lily found a kite.", "Tom had a boat.", "Near the pier lived Iris."]
+    lines = tmp_path / "stories.jsonl"
+    lines.write_text("\n\n".join(json.dumps({"text": text}) for text in stories) + "\n")
+    alone = []
+    for number, text in enumerate(stories):
+        (tmp_path / f"{number}.txt").write_text(text)
+        status, out, _ = _call(capsys, "continue", str(tmp_path / f"{number}.txt"), "-n", "6")
+        assert status == 0
+        alone.append(out)
+    files = [str(tmp_path / f"{number}.txt") for number in range(3)]
+    for given in ([str(lines)], files):
+        for size in ("1", "2", "auto"):
+            arguments = ["continue", *given, "-n", "6", "--batch-size", size]
+            status, out, err = _call(capsys, *arguments)
+            assert (status, out, err) == (0, "\n".join(alone), "")
+    status, out, _ = _call(capsys, "continue", str(lines), "-n", "2", "--format", "jsonl")
+    assert status == 0
+    order = list(dict.fromkeys(json.loads(line)["file"] for line in out.splitlines()))
+    assert order == [f"{lines}:{number}" for number in (1, 3, 5)]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "line 2 is no JSON object"),
+        ('["a"]', "line 2 is no JSON object"),
+        ('{"story": "a"}', "line 2 is no JSON object"),
+        ('{"text": 3}', "line 2 is no JSON object"),
+        ('{"text": " "}', "text of line 2 is empty"),
+    ],
+)
+def test_a_bad_line_of_json_is_named(capsys, tmp_path: Path, line: str, words: str) -> None:
+    file = tmp_path / "stories.jsonl"
+    file.write_text('{"text": "One day Lily found a kite."}\n' + line + "\n")
+    status, out, err = _call(capsys, "continue", str(file))
+    assert (status, out) == (1, "")
+    assert words in err and err.count("\n") == 1
+
+
+def test_input_format_and_batch_size_are_checked(capsys, monkeypatch) -> None:
+    done = _process(
+        "continue", "-n", "1", "--input-format", "jsonl", stdin='{"text": "Tom had a boat."}'
+    )
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    for wrong in ("0", "many"):
+        status, _, err = _call(capsys, "continue", "x", "--batch-size", wrong)
+        assert status == 2 and "--batch-size" in err
+
+
 def test_a_bad_file_does_not_stop_the_others(capsys, tmp_path: Path, story: Path) -> None:
     output = tmp_path / "out.txt"
     arguments = ["continue", str(tmp_path / "nowhere"), str(story), "-n", "1", "-o", str(output)]

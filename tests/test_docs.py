@@ -101,6 +101,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with what the lines read, and a stand-in for jq where the machine has none."""
     shutil.copytree(DOCS, tmp_path / "docs")
     shutil.copy(DOCS / "examples" / "story.txt", tmp_path)
+    (tmp_path / "stories.jsonl").write_text('{"text": "One day Lily found a kite."}\n' * 3)
     if shutil.which("jq") is None:
         jq = tmp_path / "jq"
         script = "import json, sys\nfor line in sys.stdin: print(json.loads(line)['text'])\n"
