@@ -307,6 +307,77 @@ def evaluate(what: str, stories: int, **settings: Any) -> int:
     return 0
 
 
+@cli.command(cls=options.Command)
+@options.option(
+    "--against",
+    type=click.Choice(["sonar-space", "plain"]),
+    help="An opponent: the original, or our decoder with its weights unpacked.",
+)
+@options.option(
+    "--texts",
+    default="1,4,8,16",
+    show_default=True,
+    metavar="N,N,...",
+    callback=options.counts,
+    help="How many texts together.",
+)
+@options.option(
+    "--contexts",
+    default="10,100,1000",
+    show_default=True,
+    metavar="N,N,...",
+    callback=options.counts,
+    help="Sentences before the one that the predictor writes.",
+)
+@options.option(
+    "--steps",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 500),
+    metavar="N",
+    help="Token steps of a search.",
+)
+@options.option(
+    "--rounds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="Turns of each engine; medians are shown.",
+)
+@options.option(
+    "--size",
+    default="full",
+    show_default=True,
+    type=click.Choice(["full", "tiny"]),
+    help="full: SONAR's own size and the 900m predictor's, 8 GB of random weights.",
+)
+@options.beam_size
+@options.machine
+@options.report
+@options.output
+@options.quiet
+def bench(**settings: Any) -> int:
+    """Measure how fast this machine is: token steps, sentences, memory.
+
+    Weights are random, because the time does not depend on their values. Engines take turns.
+    """
+    import json
+
+    from sonar_cli import render
+    from sonar_cli.evaluation import bench as measure
+
+    _set_threads(settings)
+    plan = measure.Plan(
+        **{name: settings[name] for name in settings if name in measure.Plan.__dataclass_fields__}
+    )
+    found = measure.run(plan, lambda line: render.doing(line, settings["quiet"]))
+    shown = json.dumps(found) if settings["format"] == "json" else measure.page(found)
+    with _output(settings["output"]) as out:
+        out.write(shown + "\n")
+    return 0
+
+
 @cli.group()
 def models() -> None:
     """List models and get their files."""
@@ -408,13 +479,10 @@ def _load_codec(settings: Settings) -> Codec:
 
 
 def _codec_from(paths: ModelPaths, settings: Settings) -> Codec:
-    import torch
-
     from sonar_cli.model.load import load_codec, pick_device
 
     pick_device(settings["device"])
-    if settings["threads"]:
-        torch.set_num_threads(settings["threads"])
+    _set_threads(settings)
     files = (paths.encoder, paths.decoder, paths.tokenizer)
     how = (settings["device"], settings["dtype"])
     if settings["codec"] == "sonar-space":
@@ -429,6 +497,13 @@ def _codec_from(paths: ModelPaths, settings: Settings) -> Codec:
     if settings.get("verbose"):
         _say(f"codec {paths.encoder}: vectors of {codec.width} numbers on {codec.device}")
     return codec
+
+
+def _set_threads(settings: Settings) -> None:
+    if settings["threads"]:
+        import torch
+
+        torch.set_num_threads(settings["threads"])
 
 
 def _far_from_mini(texts: Any) -> bool:

@@ -59,6 +59,12 @@ def _count_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> in
     return None if value == "auto" else click.IntRange(1)(value, param, ctx)
 
 
+def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read counts of at least 1, parted by commas; none at all is allowed."""
+    count = click.IntRange(1)
+    return tuple(count(part, param, ctx) for part in value.split(",") if part.strip())
+
+
 _MODEL = "Model"
 model = _together(
     option(
@@ -115,15 +121,16 @@ text = _together(
         help="FLORES-200 code of the text.",
     ),
 )  # fmt: skip
+beam_size = option(
+    "--beam-size", section=_TEXT, default=_DEFAULTS.beam_size, show_default=True,
+    type=click.IntRange(1), metavar="N", help="Beam of the decoder.",
+)  # fmt: skip
 decoding = _together(
     option(
         "--target-lang", section=_TEXT, default="eng_Latn", show_default=True, metavar="CODE",
         help="FLORES-200 code of what is written.",
     ),
-    option(
-        "--beam-size", section=_TEXT, default=_DEFAULTS.beam_size, show_default=True,
-        type=click.IntRange(1), metavar="N", help="Beam of the decoder.",
-    ),
+    beam_size,
     option(
         "--max-tokens", section=_TEXT, default=_DEFAULTS.max_tokens, show_default=True,
         type=click.IntRange(3), metavar="N",
@@ -188,6 +195,10 @@ _OUTPUT = "Output"
 format_ = option(
     "--format", section=_OUTPUT, default="text", show_default=True,
     type=click.Choice(["text", "jsonl"]), help="Plain text, or one JSON object a line.",
+)  # fmt: skip
+report = option(
+    "--format", section=_OUTPUT, default="text", show_default=True,
+    type=click.Choice(["text", "json"]), help="A Markdown table, or one JSON object.",
 )  # fmt: skip
 output = option(
     "-o", "--output", section=_OUTPUT, type=click.Path(dir_okay=False), metavar="FILE",

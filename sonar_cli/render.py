@@ -157,6 +157,12 @@ def notice(line: str) -> None:
     print(f"sonar-llm: {line}", file=sys.stderr, flush=True)
 
 
+def doing(line: str, quiet: bool) -> None:
+    """Say on stderr what is being done, where it is a terminal."""
+    if not quiet and sys.stderr.isatty():
+        notice(line)
+
+
 def progress(items: Iterable[Item], total: int, label: str, quiet: bool) -> Iterator[Item]:
     """Pass items through, with a bar on stderr where it is a terminal."""
     if quiet or not sys.stderr.isatty():

@@ -75,24 +75,12 @@ class SonarSpaceCodec:
         batch_size: int = 32,
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
-        from fairseq2.generation.beam_search.generator import BeamSearchSeq2SeqGenerator
-        from fairseq2.nn import BatchLayout
-
         prefix = torch.tensor([EOS, self.tokenizer.lang_id(lang)], device=self.device)
         if max_tokens <= len(prefix):
             raise UsageError(f"--max-tokens must be at least {len(prefix) + 1}, not {max_tokens}")
-        search = BeamSearchSeq2SeqGenerator(
-            self._to_text.model,
-            self._vocab,
-            beam_size=beam_size,
-            max_seq_len=max_tokens,
-            # fairseq2's own limit takes the vector's width for the length of a source.
-            max_gen_len=(0.0, max_tokens),
-        )
         decoded = []
         for batch in vectors.to(self.device).split(batch_size):
-            prompts = prefix.expand(len(batch), -1)
-            found = search(batch, BatchLayout.of(batch), prompts, BatchLayout.of(prompts))
+            found = search(self._to_text.model, self._vocab, batch, prefix, beam_size, max_tokens)
             for hypotheses in found.hypotheses:
                 ids = tuple(hypotheses[0].seq.tolist())
                 score = float(hypotheses[0].score)
@@ -119,15 +107,70 @@ def load_sonar_space(
     shape, state = checkpoints.read_encoder(encoder)
     built = factory.SonarTextEncoderFactory(_config("encoder", shape)).create_model()
     built.load_state_dict(_rename(state, checkpoints.ENCODER_LAYOUTS[0]))
-    shape, state = checkpoints.read_decoder(decoder)
-    state |= checkpoints.folded(shape)
-    renamed = _rename(state, checkpoints.DECODER_LAYOUTS[0])
-    renamed["final_proj.weight"] = renamed["decoder_frontend.embed.weight"]
-    built_decoder = factory.SonarTextDecoderFactory(_config("decoder", shape)).create_model()
-    built_decoder.load_state_dict(renamed)
+    built_decoder = build_decoder(*checkpoints.read_decoder(decoder))
     return SonarSpaceCodec(
-        built.to(where, kind).eval(), built_decoder.to(where, kind).eval(), theirs, own, where
+        built.to(where, kind).eval(), built_decoder.to(where, kind), theirs, own, where
     )
+
+
+def build_decoder(config: TransformerConfig, state: dict[str, Tensor]) -> Any:
+    """Build the original's decoder on our tensors, which are not copied.
+
+    Raises SonarError with the way to install it when sonar-space is not there.
+    """
+    try:
+        from sonar.models.sonar_text import factory
+    except (ImportError, OSError) as error:
+        raise SonarError(MISSING) from error
+    renamed = _rename(state | checkpoints.folded(config), checkpoints.DECODER_LAYOUTS[0])
+    renamed["final_proj.weight"] = renamed["decoder_frontend.embed.weight"]
+    built = factory.SonarTextDecoderFactory(_config("decoder", config)).create_model()
+    built.load_state_dict(renamed, assign=True)
+    return built.requires_grad_(False).eval()
+
+
+def with_no_encoder(decoder: Any) -> Any:
+    """Return the model that the original's search takes; vectors stand for what is encoded."""
+    from sonar.models.sonar_translation import SonarEncoderDecoderModel
+    from sonar.models.sonar_translation.model import DummyEncoderModel
+
+    return SonarEncoderDecoderModel(DummyEncoderModel(), decoder).eval()
+
+
+def vocabulary(size: int) -> Any:
+    """Return what the original's search knows of the tokenizer."""
+    from fairseq2.data.tokenizers import VocabularyInfo
+
+    return VocabularyInfo(size=size, unk_idx=1, bos_idx=2, eos_idx=EOS, pad_idx=0)
+
+
+def search(
+    model: Any,
+    vocab: Any,
+    vectors: Tensor,
+    prefix: Tensor,
+    beam_size: int,
+    max_tokens: int,
+    at_least: int = 1,
+) -> Any:
+    """Run fairseq2's search over vectors (N, D) from one prefix (P,); return its output.
+
+    No sentence ends before `at_least` tokens after the prefix.
+    """
+    from fairseq2.generation.beam_search.generator import BeamSearchSeq2SeqGenerator
+    from fairseq2.nn import BatchLayout
+
+    generator = BeamSearchSeq2SeqGenerator(
+        model,
+        vocab,
+        beam_size=beam_size,
+        min_gen_len=at_least,
+        max_seq_len=max_tokens,
+        # fairseq2's own limit takes the vector's width for the length of a source.
+        max_gen_len=(0.0, max_tokens),
+    )
+    prompts = prefix.expand(len(vectors), -1)
+    return generator(vectors, BatchLayout.of(vectors), prompts, BatchLayout.of(prompts))
 
 
 def _config(half: str, shape: TransformerConfig) -> Any:

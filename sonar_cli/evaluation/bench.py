@@ -1,0 +1,295 @@
+"""How fast this machine is: a decoder's token step, a predictor's sentence, the whole loop.
+
+A token step multiplies a few rows by all of the decoder's weights, so its time is set by the speed
+at which memory is read. Weights are random here: the time does not depend on their values.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sonar_cli.config import PredictorConfig, TransformerConfig
+from sonar_cli.evaluation.engines import (
+    Engine,
+    SonarSpaceEngine,
+    State,
+    native,
+    native_predictor,
+    random_state,
+)
+from sonar_cli.model.decoder import TextDecoder
+from sonar_cli.model.load import pick_device
+from sonar_cli.model.predictor import Predictor
+
+# Reads this many bytes for the memory's speed: far more than any processor's caches hold.
+_READ_BYTES = 2**30
+# Token steps of a text: ten sentences of thirty tokens, as in a short story.
+TEXT_STEPS = 300
+TOKEN_STEP, NEXT_VECTOR = "token step", "next vector"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured: a SONAR decoder and a SONAR-LLM predictor."""
+
+    decoder: TransformerConfig
+    predictor: PredictorConfig
+
+
+# SONAR's own sizes, and those of the 900m SONAR-LLM.
+FULL = Sizes(
+    TransformerConfig(256_206, 1024, layers=24, heads=16, ffn=8192, max_len=512),
+    PredictorConfig(1024, 1536, ffn=6144, layers=17, heads=32, kv_heads=32, head_dim=64),
+)
+TINY = Sizes(
+    TransformerConfig(600, 64, layers=2, heads=1, ffn=128, max_len=512),
+    PredictorConfig(64, 64, ffn=128, layers=2, heads=2, kv_heads=2, head_dim=32),
+)
+
+
+SIZES = {"full": FULL, "tiny": TINY}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `run` measures."""
+
+    size: str = "full"
+    engines: tuple[str, ...] = ("native",)
+    against: str | None = None
+    texts: tuple[int, ...] = (1, 4, 8, 16)
+    contexts: tuple[int, ...] = (10, 100, 1000)
+    beam_size: int = 5
+    steps: int = 10
+    rounds: int = 3
+    dtype: str = "float32"
+    device: str = "auto"
+
+
+def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Measure by a plan; return one JSON object. `tell` hears what is being done."""
+    device = pick_device(plan.device)
+    sizes = SIZES[plan.size]
+    tell("measuring the memory")
+    speeds = [read_speed(device)]
+    tell("building weights")
+    state = random_state(TextDecoder, sizes.decoder)
+    engines = [_engine(name, sizes.decoder, state, device, plan) for name in _names(plan)]
+    del state
+    timings: list[Timing] = []
+    for texts in plan.texts:
+        tell(f"token steps of {texts} texts: {', '.join(engine.name for engine in engines)}")
+        timings += token_steps(
+            engines, [texts], beam_size=plan.beam_size, steps=plan.steps, rounds=plan.rounds
+        )
+    del engines
+    if plan.contexts:
+        tell("the predictor")
+        predictor, bytes_read = native_predictor(sizes.predictor, device, plan.dtype)
+        timings += next_vectors(predictor, plan.contexts, bytes_read, rounds=plan.rounds)
+    speeds.append(read_speed(device))
+    return {
+        "machine": machine(device),
+        "size": plan.size,
+        "dtype": plan.dtype,
+        "beam_size": plan.beam_size,
+        "read_gb_per_second": max(speeds) / 1e9,
+        "against": plan.against,
+        "timings": records(timings, max(speeds), plan.against),
+    }
+
+
+def _names(plan: Plan) -> list[str]:
+    more = [plan.against] if plan.against else []
+    return list(dict.fromkeys([*plan.engines, *more]))
+
+
+def _engine(
+    name: str, config: TransformerConfig, state: State, device: torch.device, plan: Plan
+) -> Engine:
+    if name == "sonar-space":
+        return SonarSpaceEngine(config, state, device)
+    return native(config, state, device, plan.dtype, packed=name == "native")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that an engine took for one step, one figure a round."""
+
+    engine: str
+    what: str
+    count: int  # texts side by side, or sentences of context
+    seconds: tuple[float, ...]
+    bytes_read: int  # of weights, in one step
+
+    @property
+    def median(self) -> float:
+        """The median of the rounds."""
+        return median(self.seconds)
+
+    @property
+    def speed(self) -> float:
+        """Weights read, in bytes a second."""
+        return self.bytes_read / self.median
+
+
+def token_steps(
+    engines: Sequence[Engine],
+    texts: Sequence[int],
+    *,
+    beam_size: int = 5,
+    steps: int = 10,
+    rounds: int = 3,
+) -> Iterator[Timing]:
+    """Time the token step of each engine with so many texts together; engines take turns."""
+    for count in texts:
+        for engine in engines:  # what is set up at a first use is not a step's time
+            engine.search(count, beam_size, min(steps, 3))
+        taken: dict[str, list[float]] = {engine.name: [] for engine in engines}
+        for _ in range(rounds):
+            for engine in engines:
+                seconds = _timed(lambda: engine.search(count, beam_size, steps))  # noqa: B023
+                taken[engine.name].append(seconds / steps)
+        for engine in engines:
+            yield Timing(
+                engine.name, TOKEN_STEP, count, tuple(taken[engine.name]), engine.bytes_read
+            )
+
+
+def next_vectors(
+    predictor: Predictor, contexts: Sequence[int], bytes_read: int, *, rounds: int = 5
+) -> Iterator[Timing]:
+    """Time the predictor's next vector after so many sentences."""
+    width = predictor.config.embed_dim
+    weight = predictor.norm.weight
+    vector = torch.randn(1, 1, width, device=weight.device).to(weight.dtype)
+    for count in contexts:
+        with torch.inference_mode():
+            cache = predictor.new_cache()
+            predictor(vector.expand(1, count, width), cache)
+            for _ in range(2):
+                predictor(vector, cache)
+            taken = [_timed(lambda: predictor(vector, cache)) for _ in range(rounds)]  # noqa: B023
+        yield Timing("native", NEXT_VECTOR, count, tuple(taken), bytes_read)
+
+
+def read_speed(device: torch.device, rounds: int = 5) -> float:
+    """Return the speed at which memory is read, in bytes a second: the best of some rounds."""
+    data = torch.ones(_READ_BYTES // 4, device=device)
+    return _READ_BYTES / min(_timed(data.sum) for _ in range(rounds))
+
+
+def records(timings: Sequence[Timing], read: float, against: str | None) -> list[dict[str, Any]]:
+    """Return a record a timing, with its ratios; `read` is the memory's speed in bytes a second.
+
+    `faster` compares an engine's seconds a text to those of `against` with as many texts
+    together, `faster_than_alone` to those of `against` with one text.
+    """
+    theirs = {
+        timing.count: timing.median / timing.count
+        for timing in timings
+        if timing.engine == against and timing.what == TOKEN_STEP
+    }
+    return [_record(timing, read, theirs) for timing in timings]
+
+
+def _record(timing: Timing, read: float, theirs: dict[int, float]) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "engine": timing.engine,
+        "what": timing.what,
+        "count": timing.count,
+        "seconds": timing.median,
+        "rounds": list(timing.seconds),
+        "gb_per_second": timing.speed / 1e9,
+        "share_of_read_speed": timing.speed / read,
+    }
+    if timing.what == TOKEN_STEP:
+        a_text = timing.median / timing.count
+        record["seconds_a_text"] = a_text
+        record["texts_a_minute"] = 60 / (a_text * TEXT_STEPS)
+        record["faster"] = theirs[timing.count] / a_text if timing.count in theirs else None
+        record["faster_than_alone"] = theirs[1] / a_text if 1 in theirs else None
+    return record
+
+
+def page(found: dict[str, Any]) -> str:
+    """Return what `run` found as text: the machine in a line, and tables in Markdown."""
+    line = (
+        f"{found['machine']}; {found['dtype']}, beam {found['beam_size']}, {found['size']} size; "
+        f"memory is read at {found['read_gb_per_second']:.1f} GB/s."
+    )
+    return line + "\n\n" + markdown(found["timings"], found["against"])
+
+
+def markdown(found: Sequence[dict[str, Any]], against: str | None) -> str:
+    """Return the records as Markdown: a table of token steps, one of the predictor."""
+    head = ["engine", "texts", "s a step", "s a step and text", "texts a minute", "GB/s"]
+    if against:
+        head += [f"x {against} with as many", f"x {against} alone"]
+    rows = []
+    for each in found:
+        if each["what"] != TOKEN_STEP:
+            continue
+        row = [each["engine"], each["count"], f"{each['seconds']:.4f}"]
+        row += [f"{each['seconds_a_text']:.4f}", f"{each['texts_a_minute']:.1f}"]
+        row.append(f"{each['gb_per_second']:.1f}")
+        if against:
+            row += [_times(each["faster"]), _times(each["faster_than_alone"])]
+        rows.append(row)
+    parts = [_table(head, rows)]
+    rows = [
+        [
+            each["count"],
+            f"{each['seconds']:.4f}",
+            f"{each['gb_per_second']:.1f}",
+            _times(1 / each["share_of_read_speed"]),
+        ]
+        for each in found
+        if each["what"] == NEXT_VECTOR
+    ]
+    if rows:
+        head = ["sentences before", "s a sentence", "GB/s", "x reading the weights once"]
+        parts.append(_table(head, rows))
+    return "\n\n".join(parts)
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def machine(device: torch.device) -> str:
+    """Name the machine, its threads and PyTorch in a line."""
+    cuda = device.type == "cuda"
+    processor = torch.cuda.get_device_name(device) if cuda else _processor()
+    return f"{processor}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def _timed(run: Callable[[], object]) -> float:
+    started = perf_counter()
+    result = run()
+    if isinstance(result, Tensor) and result.is_cuda:
+        torch.cuda.synchronize(result.device)
+    return perf_counter() - started
