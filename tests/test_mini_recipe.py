@@ -106,7 +106,7 @@ def test_the_predictor_reads_whole_stories_from_begin_to_end(
 ) -> None:
     read: list[list[str]] = []
 
-    def vectors(file: Path, codec: object, sentences: list[str]) -> Tensor:
+    def vectors(file: Path, codec: object, sentences: list[str], progress: bool) -> Tensor:
         read.append(sentences)
         raise InterruptedError
 
