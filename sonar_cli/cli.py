@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -264,8 +265,6 @@ def decode(file: str, **settings: Any) -> int:
 @options.quiet
 def train(recipe: str, output: str, **settings: Any) -> int:
     """Train a model. A run that was stopped, however it was, goes on where it saved last."""
-    from pathlib import Path
-
     from sonar_cli.mini import recipe as mini
 
     folder = mini.train(
@@ -352,6 +351,12 @@ def evaluate(what: str, stories: int, **settings: Any) -> int:
     type=click.Choice(["full", "tiny"]),
     help="full: SONAR's own size and the 900m predictor's, 8 GB of random weights.",
 )
+@options.option(
+    "--files",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also run the whole loop from weights in DIR, written there once (11 GB).",
+)
 @options.beam_size
 @options.machine
 @options.report
@@ -368,6 +373,8 @@ def bench(**settings: Any) -> int:
     from sonar_cli.evaluation import bench as measure
 
     _set_threads(settings)
+    if settings["dtype"] == "auto":
+        settings["dtype"] = "float32"
     plan = measure.Plan(
         **{name: settings[name] for name in settings if name in measure.Plan.__dataclass_fields__}
     )

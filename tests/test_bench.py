@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,6 +119,22 @@ def test_the_command_prints_tables_or_json(capsys: pytest.CaptureFixture[str]) -
         assert run([*small, "--dtype", dtype]) == 0
         out, err = capsys.readouterr()
         assert dtype in out.splitlines()[0] and out.count("| native |") == 2 and err == ""
+
+
+def test_the_loop_runs_from_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    files = tmp_path / "weights"
+    small = ["bench", "--size", "tiny", "--texts", "", "--contexts", "", "--threads", "1"]
+    assert run([*small, "--files", str(files), "--steps", "4", "--format", "json"]) == 0
+    loop = json.loads(capsys.readouterr().out)["loop"]
+    assert set(loop) == {"import_torch", "load", "first_step", "sentences", "peak_bytes"}
+    assert len(loop["sentences"]) == 3
+    assert 0 < loop["load"] < loop["first_step"] < loop["first_step"] + loop["sentences"][0]
+    assert 10**8 < loop["peak_bytes"] < 10**9
+    assert {each.name for each in files.iterdir()} == {"encoder", "decoder", "predictor"}
+    (files / "decoder" / "config.json").unlink()
+    (files / "decoder" / "model.safetensors").write_bytes(b"broken")
+    assert run([*small, "--files", str(files)]) == 1
+    assert "the loop from" in capsys.readouterr().err
 
 
 def test_wrong_counts_and_a_missing_opponent(capsys: pytest.CaptureFixture[str]) -> None:

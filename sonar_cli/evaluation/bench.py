@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sonar_cli.config import PredictorConfig, TransformerConfig
+from sonar_cli.evaluation import startup
 from sonar_cli.evaluation.engines import (
     Engine,
     SonarSpaceEngine,
@@ -39,18 +40,21 @@ TOKEN_STEP, NEXT_VECTOR = "token step", "next vector"
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured: a SONAR decoder and a SONAR-LLM predictor."""
+    """What is measured: a SONAR codec and a SONAR-LLM predictor."""
 
+    encoder: TransformerConfig
     decoder: TransformerConfig
     predictor: PredictorConfig
 
 
 # SONAR's own sizes, and those of the 900m SONAR-LLM.
 FULL = Sizes(
+    TransformerConfig(256_206, 1024, layers=24, heads=16, ffn=8192, max_len=514),
     TransformerConfig(256_206, 1024, layers=24, heads=16, ffn=8192, max_len=512),
     PredictorConfig(1024, 1536, ffn=6144, layers=17, heads=32, kv_heads=32, head_dim=64),
 )
 TINY = Sizes(
+    TransformerConfig(600, 64, layers=2, heads=1, ffn=128, max_len=514),
     TransformerConfig(600, 64, layers=2, heads=1, ffn=128, max_len=512),
     PredictorConfig(64, 64, ffn=128, layers=2, heads=2, kv_heads=2, head_dim=32),
 )
@@ -73,6 +77,8 @@ class Plan:
     rounds: int = 3
     dtype: str = "float32"
     device: str = "auto"
+    threads: int | None = None
+    files: Path | None = None
 
 
 def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
@@ -96,6 +102,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
         tell("the predictor")
         predictor, bytes_read = native_predictor(sizes.predictor, device, plan.dtype)
         timings += next_vectors(predictor, plan.contexts, bytes_read, rounds=plan.rounds)
+        del predictor
     speeds.append(read_speed(device))
     return {
         "machine": machine(device),
@@ -105,7 +112,18 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
         "read_gb_per_second": max(speeds) / 1e9,
         "against": plan.against,
         "timings": records(timings, max(speeds), plan.against),
+        "loop": _loop(plan, sizes, tell) if plan.files else None,
     }
+
+
+def _loop(plan: Plan, sizes: Sizes, tell: Callable[[str], None]) -> dict[str, Any]:
+    assert plan.files is not None
+    tell(f"writing weights to {plan.files}")
+    startup.write_weights(plan.files, sizes)
+    tell("the whole loop from files")
+    # What the first start has to read and quantize, the second finds in memory and on disk.
+    startup.measure(plan.files, plan.dtype, plan.threads, plan.steps)
+    return startup.measure(plan.files, plan.dtype, plan.threads, plan.steps)
 
 
 def _names(plan: Plan) -> list[str]:
@@ -227,7 +245,18 @@ def page(found: dict[str, Any]) -> str:
         f"{found['machine']}; {found['dtype']}, beam {found['beam_size']}, {found['size']} size; "
         f"memory is read at {found['read_gb_per_second']:.1f} GB/s."
     )
-    return line + "\n\n" + markdown(found["timings"], found["against"])
+    parts = [line, markdown(found["timings"], found["against"])]
+    if loop := found["loop"]:
+        rows = [
+            ["torch's import", f"{loop['import_torch']:.2f} s"],
+            ["loading", f"{loop['load']:.2f} s"],
+            ["until the first token step, after torch's import", f"{loop['first_step']:.2f} s"],
+            ["the first sentence", f"{loop['sentences'][0]:.2f} s"],
+            ["a later sentence", f"{loop['sentences'][-1]:.2f} s"],
+            ["peak memory", f"{loop['peak_bytes'] / 1e9:.2f} GB"],
+        ]
+        parts.append(_table(["the loop from files, second start", ""], rows))
+    return "\n\n".join(parts)
 
 
 def markdown(found: Sequence[dict[str, Any]], against: str | None) -> str:

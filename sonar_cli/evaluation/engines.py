@@ -93,7 +93,7 @@ def native(
     config: TransformerConfig, state: State, device: torch.device, dtype: str, packed: bool = True
 ) -> NativeEngine:
     """Build our decoder on a state's tensors, which are not copied."""
-    decoder = _built(TextDecoder, config, state, device, dtype)
+    decoder = built(TextDecoder, config, state, device, dtype)
     bytes_read = step_bytes(config, dtype)
     if packed:
         prepare(decoder, dtype)
@@ -104,9 +104,9 @@ def native_predictor(
     config: PredictorConfig, device: torch.device, dtype: str
 ) -> tuple[Predictor, int]:
     """Build a predictor with random weights; return it and the bytes that a sentence reads."""
-    built = _built(Predictor, config, random_state(Predictor, config), device, dtype)
-    bytes_read = sum(each.numel() for each in built.parameters()) * item_bytes(dtype)
-    return prepare(built, dtype), bytes_read
+    predictor = built(Predictor, config, random_state(Predictor, config), device, dtype)
+    bytes_read = sum(each.numel() for each in predictor.parameters()) * item_bytes(dtype)
+    return prepare(predictor, dtype), bytes_read
 
 
 def step_bytes(config: TransformerConfig, dtype: str = "float32") -> int:
@@ -139,12 +139,13 @@ def _fill(block: Tensor, shape: torch.Size) -> Tensor:
     return tensor
 
 
-def _built(model: Any, config: Any, state: State, device: torch.device, dtype: str) -> Any:
+def built(model: Any, config: Any, state: State, device: torch.device, dtype: str) -> Any:
+    """Build a model on a state's tensors, which are not copied unless they have to move."""
     with torch.device("meta"):
-        built: nn.Module = model(config)
+        module: nn.Module = model(config)
     kind = pick_dtype(dtype)
-    built.load_state_dict({n: t.to(device, kind) for n, t in state.items()}, assign=True)
-    return built.requires_grad_(False).eval().to(device)
+    module.load_state_dict({n: t.to(device, kind) for n, t in state.items()}, assign=True)
+    return module.requires_grad_(False).eval().to(device)
 
 
 def _vectors(weight: Tensor, texts: int) -> Tensor:

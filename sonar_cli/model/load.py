@@ -73,9 +73,8 @@ def load_codec(
     `notify` is told in a line when weights have to be quantized first, which takes a while.
     """
     tokens = Tokenizer.load(tokenizer)
-    how = (device, dtype, notify)
-    encoder_model = _build(TextEncoder, encoder, checkpoints.read_encoder(encoder), *how)
-    decoder_model = _build(TextDecoder, decoder, checkpoints.read_decoder(decoder), *how)
+    encoder_model = load_encoder(encoder, device, dtype, notify)
+    decoder_model = load_decoder(decoder, device, dtype, notify)
     for path, half in ((encoder, encoder_model.config), (decoder, decoder_model.config)):
         if half.vocab_size != tokens.vocab_size:
             raise CheckpointError(
@@ -88,6 +87,20 @@ def load_codec(
             f"reads {decoder_model.config.width}; give a matching pair"
         )
     return Codec(encoder_model, decoder_model, tokens)
+
+
+def load_encoder(
+    path: Path, device: str = "auto", dtype: str = "auto", notify: Notify | None = None
+) -> TextEncoder:
+    """Load a codec's encoder alone."""
+    return _build(TextEncoder, path, checkpoints.read_encoder(path), device, dtype, notify)
+
+
+def load_decoder(
+    path: Path, device: str = "auto", dtype: str = "auto", notify: Notify | None = None
+) -> TextDecoder:
+    """Load a codec's decoder alone."""
+    return _build(TextDecoder, path, checkpoints.read_decoder(path), device, dtype, notify)
 
 
 def load_predictor(

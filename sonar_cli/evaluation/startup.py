@@ -1,0 +1,132 @@
+"""The whole loop from files: how long until the first token, how long a sentence, how much memory.
+
+`python -m sonar_cli.evaluation.startup FOLDER DTYPE THREADS STEPS` is the process that is measured;
+it prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from sonar_cli.errors import SonarError
+
+if TYPE_CHECKING:
+    from sonar_cli.evaluation.bench import Sizes
+
+# A prompt of ten sentences of twenty tokens, three sentences written.
+_PROMPT, _TOKENS, _WRITTEN = 10, 20, 3
+
+
+def write_weights(folder: Path, sizes: Sizes) -> None:
+    """Write random weights of these sizes in the published layouts, where there are none yet."""
+    import torch
+
+    from sonar_cli.evaluation.engines import built, random_state
+    from sonar_cli.model import checkpoints
+    from sonar_cli.model.decoder import TextDecoder
+    from sonar_cli.model.encoder import TextEncoder
+    from sonar_cli.model.predictor import Predictor
+
+    cpu = torch.device("cpu")
+    for name, model, config, save in (
+        ("encoder", TextEncoder, sizes.encoder, checkpoints.save_encoder),
+        ("decoder", TextDecoder, sizes.decoder, checkpoints.save_decoder),
+        ("predictor", Predictor, sizes.predictor, checkpoints.save_predictor),
+    ):
+        if not (folder / name / "model.safetensors").exists():
+            save(built(model, config, random_state(model, config), cpu, "float32"), folder / name)
+
+
+def measure(folder: Path, dtype: str, threads: int | None, steps: int) -> dict[str, Any]:
+    """Run the loop in a process of its own; return its figures (seconds, bytes).
+
+    `import_torch` is what a bare import took there; `first_step` counts from its end to the first
+    token's logits: imports of our own, loading, the prompt and the predicted vector.
+    """
+    arguments = [str(folder), dtype, str(threads or 0), str(steps)]
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, *arguments], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SonarError(f"the loop from {folder} failed: {done.stderr.strip()[-300:]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _loop(folder: Path, dtype: str, threads: int, steps: int) -> dict[str, Any]:
+    started = perf_counter()
+    import torch
+
+    imported = perf_counter()
+    from sonar_cli.config import GenerationOptions
+    from sonar_cli.model.codec import Codec
+    from sonar_cli.model.load import Model, load_decoder, load_encoder, load_predictor
+    from sonar_cli.pipeline import generate
+
+    if threads:
+        torch.set_num_threads(threads)
+    encoder = load_encoder(folder / "encoder", "cpu", dtype)
+    decoder = load_decoder(folder / "decoder", "cpu", dtype)
+    predictor = load_predictor(folder / "predictor", None, "cpu", dtype)
+    tokenizer: Any = _Numbers(decoder.config.vocab_size)
+    model = Model(Codec(encoder, decoder, tokenizer), predictor)
+    loaded = perf_counter()
+    first: list[float] = []
+    step = decoder.step
+
+    def timed(*arguments: Any) -> torch.Tensor:
+        logits = step(*arguments)
+        first.append(perf_counter())
+        return logits
+
+    decoder.step = timed  # type: ignore[method-assign, assignment]
+    options = GenerationOptions(sentences=_WRITTEN, max_tokens=steps + 2, stop_threshold=2.0)
+    written = list(generate(model, ["a sentence"] * _PROMPT, options))
+    return {
+        "import_torch": imported - started,
+        "load": loaded - imported,
+        "first_step": first[0] - imported,
+        "sentences": [each.seconds for each in written[:-1]],
+        "peak_bytes": peak_bytes(),
+    }
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had so far, mapped files included."""
+    try:
+        # Not getrusage: on Linux that begins with what the parent process had.
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+class _Numbers:
+    """Stands for a tokenizer where only the count of tokens matters."""
+
+    languages = ("eng_Latn",)
+
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+
+    def source(self, text: str, lang: str) -> list[int]:
+        return [5 + i % (self.vocab_size - 5) for i in range(_TOKENS)]
+
+    def lang_id(self, lang: str) -> int:
+        return 4
+
+    def decode(self, ids: object) -> str:
+        return str(ids)
+
+
+if __name__ == "__main__":
+    folder, dtype, threads, steps = sys.argv[1:]
+    print(json.dumps(_loop(Path(folder), dtype, int(threads), int(steps))))
