@@ -43,6 +43,7 @@ COMMANDS = (
     "decode",
     "train",
     "evaluate",
+    "bench",
     "models",
     "models list",
     "models pull",
@@ -55,7 +56,7 @@ SET_UP = ("python3 -m venv", "pip install")
 CHECKS = ("python -m pytest", "ruff check", "mypy", "oracle.sh", "tests.test_docs")
 HUB = ("-m 900m", "models pull")
 LOCAL = ("checkpoint.pt",)
-ORIGINAL = ("--codec sonar-space",)
+ORIGINAL = ("--codec sonar-space", "--against sonar-space")
 TRAINING = ("sonar-llm train",)
 SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + TRAINING
 
@@ -141,10 +142,15 @@ def test_there_are_lines_of_every_kind() -> None:
         assert _with(parts), parts
 
 
+def _quick(line: str) -> str:
+    """Two stories instead of three hundred, and tiny weights, show that a line works."""
+    line = line.replace("evaluate mini", "evaluate mini --stories 2")
+    return line.replace("llm bench", "llm bench --size tiny --rounds 1")
+
+
 @pytest.mark.parametrize("line", PLAIN)
 def test_a_line_runs(line: str, folder: Path) -> None:
-    # Three hundred stories are the documented measure; two show that the line works.
-    done = _shell(line.replace("evaluate mini", "evaluate mini --stories 2"), folder)
+    done = _shell(_quick(line), folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip()
 
@@ -192,7 +198,7 @@ def test_a_line_with_local_files_runs(line: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("line", _with(ORIGINAL))
 def test_a_line_that_needs_sonar_space_says_so(line: str, folder: Path) -> None:
-    done = _shell(line, folder, **SHORT)
+    done = _shell(_quick(line), folder, **SHORT)
     if importlib.util.find_spec("sonar"):
         assert done.returncode == 0, done.stderr
     else:

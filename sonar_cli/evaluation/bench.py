@@ -30,6 +30,7 @@ from sonar_cli.evaluation.engines import (
 from sonar_cli.model.decoder import TextDecoder
 from sonar_cli.model.load import pick_device
 from sonar_cli.model.predictor import Predictor
+from sonar_cli.model.sonar_space import require
 
 # Reads this many bytes for the memory's speed: far more than any processor's caches hold.
 _READ_BYTES = 2**30
@@ -85,6 +86,8 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
     """Measure by a plan; return one JSON object. `tell` hears what is being done."""
     device = pick_device(plan.device)
     sizes = SIZES[plan.size]
+    if plan.against == "sonar-space":
+        require()
     tell("measuring the memory")
     speeds = [read_speed(device)]
     tell("building weights")

@@ -88,6 +88,15 @@ class SonarSpaceCodec:
         return decoded
 
 
+def require() -> None:
+    """Raise SonarError with the way to install sonar-space when it is not there."""
+    try:
+        import fairseq2.models.nllb.tokenizer  # noqa: F401
+        import sonar.models.sonar_text  # noqa: F401
+    except (ImportError, OSError) as error:
+        raise SonarError(MISSING) from error
+
+
 def load_sonar_space(
     encoder: Path, decoder: Path, tokenizer: Path, device: str = "auto", dtype: str = "auto"
 ) -> SonarSpaceCodec:
@@ -95,11 +104,10 @@ def load_sonar_space(
 
     Raises SonarError with the way to install it when sonar-space is not there.
     """
-    try:
-        from fairseq2.models.nllb.tokenizer import NllbTokenizerConfig, load_nllb_tokenizer
-        from sonar.models.sonar_text import factory
-    except (ImportError, OSError) as error:
-        raise SonarError(MISSING) from error
+    require()
+    from fairseq2.models.nllb.tokenizer import NllbTokenizerConfig, load_nllb_tokenizer
+    from sonar.models.sonar_text import factory
+
     where, kind = pick_device(device), pick_dtype(dtype)
     own = Tokenizer.load(tokenizer)
     languages = NllbTokenizerConfig(langs=list(own.languages), default_lang=own.languages[0])
@@ -118,10 +126,9 @@ def build_decoder(config: TransformerConfig, state: dict[str, Tensor]) -> Any:
 
     Raises SonarError with the way to install it when sonar-space is not there.
     """
-    try:
-        from sonar.models.sonar_text import factory
-    except (ImportError, OSError) as error:
-        raise SonarError(MISSING) from error
+    require()
+    from sonar.models.sonar_text import factory
+
     renamed = _rename(state | checkpoints.folded(config), checkpoints.DECODER_LAYOUTS[0])
     renamed["final_proj.weight"] = renamed["decoder_frontend.embed.weight"]
     built = factory.SonarTextDecoderFactory(_config("decoder", config)).create_model()
