@@ -313,7 +313,13 @@ def test_an_interruption_keeps_what_was_written(tmp_path: Path, story: Path) -> 
     output = tmp_path / "out.txt"
     command = [sys.executable, "-m", "sonar_cli", "continue", str(story), "-o", str(output)]
     endless = ["-n", "100000", "--stop-threshold", "2"]
-    process = subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, env=_environment())
+    process = subprocess.Popen(
+        [*command, *endless],
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        # Who runs the tests in the background may have them ignore it, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (output.exists() and output.stat().st_size):
         time.sleep(0.05)
