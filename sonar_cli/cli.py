@@ -372,7 +372,7 @@ def bench(**settings: Any) -> int:
     from sonar_cli import render
     from sonar_cli.evaluation import bench as measure
 
-    _set_threads(settings)
+    _set_threads(settings["threads"])
     if settings["dtype"] == "auto":
         settings["dtype"] = "float32"
     plan = measure.Plan(
@@ -489,7 +489,9 @@ def _codec_from(paths: ModelPaths, settings: Settings) -> Codec:
     from sonar_cli.model.load import load_codec, pick_device
 
     pick_device(settings["device"])
-    _set_threads(settings)
+    # The embedded model's matrices are too small to be shared: threads would mostly wait for one
+    # another, and much longer where another process has their core.
+    _set_threads(settings["threads"] or (1 if paths.embedded else None))
     files = (paths.encoder, paths.decoder, paths.tokenizer)
     how = (settings["device"], settings["dtype"])
     if settings["codec"] == "sonar-space":
@@ -506,11 +508,11 @@ def _codec_from(paths: ModelPaths, settings: Settings) -> Codec:
     return codec
 
 
-def _set_threads(settings: Settings) -> None:
-    if settings["threads"]:
+def _set_threads(count: int | None) -> None:
+    if count:
         import torch
 
-        torch.set_num_threads(settings["threads"])
+        torch.set_num_threads(count)
 
 
 def _far_from_mini(texts: Any) -> bool:

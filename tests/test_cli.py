@@ -324,7 +324,10 @@ def test_an_interruption_keeps_what_was_written(tmp_path: Path, story: Path) -> 
     while time.monotonic() < deadline and not (output.exists() and output.stat().st_size):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert err == b"sonar-llm: interrupted\n"
     assert output.read_text().endswith("\n")

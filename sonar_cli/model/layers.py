@@ -37,10 +37,15 @@ class Embedding(nn.Embedding):
     positions: Tensor
 
     def __init__(self, vocab_size: int, width: int, max_len: int) -> None:
-        super().__init__(vocab_size, width)
         self.scale = math.sqrt(width)
-        nn.init.normal_(self.weight, std=1 / self.scale)  # of size 1 once scaled, as in fairseq
+        super().__init__(vocab_size, width)
         self.register_buffer("positions", sinusoidal_positions(max_len, width), persistent=False)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights, of size 1 once scaled, as in fairseq."""
+        # On the meta device there is nothing to draw, and trying imports torch's compiler: seconds.
+        if not self.weight.is_meta:
+            nn.init.normal_(self.weight, std=1 / self.scale)
 
     def forward(self, ids: Tensor, start: int | Tensor = 0) -> Tensor:
         """Ids (N, S) at positions start.., or at those in a tensor (S,) -> (N, S, width)."""
