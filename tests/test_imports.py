@@ -23,7 +23,7 @@ ALLOWED = {
     "model": {"config", "errors", "model"},
     "pipeline": {"config", "model"},
     "training": {"config", "errors", "model", "training"},
-    "evaluation": {"config", "model", "pipeline", "mini", "evaluation"},
+    "evaluation": {"config", "errors", "model", "pipeline", "mini", "evaluation"},
     "mini": {"config", "errors", "model", "training", "mini"},
     "render": {"config", "sentences", "store", "evaluation"},
     "__main__": {"cli"},
