@@ -463,6 +463,7 @@ def _resolve(settings: Settings, predictor: bool = True) -> ModelPaths:
         offline=settings["offline"],
         progress=not settings["quiet"] and sys.stderr.isatty(),
         predictor=predictor,
+        codec=settings["codec"],
     )
 
 

@@ -44,6 +44,8 @@ _CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
+Parts = dict[str, str | None]
+
 
 @dataclass(frozen=True)
 class KnownModel:
@@ -65,6 +67,7 @@ def resolve(
     offline: bool = False,
     progress: bool = False,
     predictor: bool = True,
+    codec: str = "native",
 ) -> ModelPaths:
     """Find a model's files, downloading what is not here unless `offline`.
 
@@ -72,12 +75,14 @@ def resolve(
     paths or repositories that replace the model's own. A directory that holds predictor/,
     encoder/, decoder/ and tokenizer/ is a whole model; a predictor alone gets the parts beside
     it, or SONAR's published codec. Raises UsageError for a name nobody knows and DownloadError
-    for files that are not to be had. Without `predictor` only the codec is made sure of.
+    for files that are not to be had. Without `predictor` only the codec is made sure of. The codec
+    `sonar-space` knows its own cards as well, and takes them where no other files are named.
     """
     hub = _Hub(offline, progress)
     found_predictor, home = _predictor(model, config, hub, predictor)
     given = {"encoder": encoder, "decoder": decoder, "tokenizer": tokenizer}
-    found = {part: _part(part, path, home, hub) for part, path in given.items()}
+    named = _from_cards(given, home, offline) if codec == "sonar-space" else given
+    found = {part: _part(part, path, home, hub) for part, path in named.items()}
     return ModelPaths(
         predictor=found_predictor,
         predictor_config=Path(config) if config else None,
@@ -117,6 +122,28 @@ def _predictor(model: str, config: str | None, hub: _Hub, wanted: bool) -> tuple
             return Path(repository), None
         return hub.model(repository, own_config=config is not None), None
     raise UsageError(_unknown(model))
+
+
+def _from_cards(given: Parts, home: Path | None, offline: bool) -> Parts:
+    """Replace the names of sonar-space's cards by their files."""
+    from sonar_cli.model import cards
+
+    own = {"encoder": cards.ENCODER, "decoder": cards.DECODER, "tokenizer": cards.ENCODER}
+    if given["encoder"] and _is_card(given["encoder"]):
+        own["tokenizer"] = given["encoder"]
+    found: Parts = {}
+    for part, name in given.items():
+        if name is None and not (home is not None and (home / part).is_dir()):
+            name = own[part]
+        if name is not None and _is_card(name):
+            field = "tokenizer" if part == "tokenizer" else "checkpoint"
+            name = str(cards.card_file(name, field, offline))
+        found[part] = name
+    return found
+
+
+def _is_card(name: str) -> bool:
+    return not (Path(name).expanduser().exists() or _REPOSITORY.fullmatch(name))
 
 
 def _part(part: str, given: str | None, home: Path | None, hub: _Hub) -> Path:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import torch
 
+from sonar_cli.errors import DownloadError, UsageError
 from sonar_cli.model.sonar_space import SonarSpaceCodec, load_sonar_space
+from sonar_cli.store import resolve
 
 LAYOUTS = {
     "fairseq2": ("fairseq2/encoder.pt", "fairseq2/decoder.pt"),
@@ -23,10 +33,59 @@ def main() -> None:
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     arrays = np.load(folder / "expected.npz")
     torch.set_num_threads(1)
+    check_cards(folder)  # first, because fairseq2 reads its environment once
+    print("sonar-space through its cards agrees", file=sys.stderr)
     for name, (encoder, decoder) in LAYOUTS.items():
         codec = load_sonar_space(folder / encoder, folder / decoder, folder / "tokenizer", "cpu")
         check(codec, expected, arrays)
         print(f"sonar-space through sonar_cli agrees, layout {name}", file=sys.stderr)
+
+
+def check_cards(folder: Path) -> None:
+    """Files that cards name are downloaded once, and are the same codec as the files themselves."""
+    predictor = str(folder / "predictors" / "wide-heads")
+    named = partial(resolve, predictor, codec="sonar-space", encoder="toy_encoder")
+    with tempfile.TemporaryDirectory() as made, cards(folder, Path(made)) as files:
+        expect(DownloadError, "--offline", lambda: named(decoder="toy_decoder", offline=True))
+        expect(UsageError, "near: toy_decoder", lambda: named(decoder="toy_decoders"))
+        named(decoder="toy_decoder")
+        paths = named(decoder="toy_decoder", offline=True)  # everything is in the cache now
+        found = load_sonar_space(paths.encoder, paths.decoder, paths.tokenizer, "cpu")
+        wanted = load_sonar_space(*files, folder / "tokenizer", "cpu")
+        texts = ["Mia found a red ball.", "Tom was happy."]
+        vectors = found.encode(texts)
+        assert torch.equal(vectors, wanted.encode(texts))
+        assert found.decode(vectors) == wanted.decode(vectors)
+
+
+@contextmanager
+def cards(folder: Path, made: Path) -> Iterator[list[Path]]:
+    """Let fairseq2 know two cards whose files a server on loopback has; yield the checkpoints."""
+    files = [made / f"{half}.pt" for half in ("encoder", "decoder")]
+    for file in files:  # without the config.json beside it, which no card has
+        shutil.copy(folder / "fairseq2" / file.name, file)
+    shutil.copy(folder / "tokenizer" / "sentencepiece.model", made)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(made))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    for file in files:
+        lines = [f"name: toy_{file.stem}", f"checkpoint: {address}/{file.name}"]
+        lines.append(f"tokenizer: {address}/sentencepiece.model")
+        (made / f"{file.stem}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.environ["FAIRSEQ2_USER_ASSET_DIR"] = str(made)
+    os.environ["FAIRSEQ2_CACHE_DIR"] = str(made / "cache")
+    yield files
+    server.shutdown()
+
+
+def expect(kind: type[Exception], words: str, call: Callable[[], object]) -> None:
+    try:
+        call()
+    except kind as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(f"no {kind.__name__} with {words!r}")
 
 
 def check(codec: SonarSpaceCodec, expected: dict, arrays: np.lib.npyio.NpzFile) -> None:
