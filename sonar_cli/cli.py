@@ -357,8 +357,18 @@ def evaluate(what: str, stories: int, **settings: Any) -> int:
     type=click.Path(file_okay=False, path_type=Path),
     help="Also run the whole loop from weights in DIR, written there once (11 GB).",
 )
+@options.option(
+    "--dtype",
+    default="auto",
+    show_default=True,
+    metavar="NAME,NAME,...",
+    callback=options.dtypes,
+    help="Number formats, of float32, bfloat16, float16, int8; auto: float32,int8 on the CPU, "
+    "bfloat16,float16 on CUDA.",
+)
 @options.beam_size
-@options.machine
+@options.measured
+@options.device
 @options.report
 @options.output
 @options.quiet
@@ -371,12 +381,18 @@ def bench(**settings: Any) -> int:
 
     from sonar_cli import render
     from sonar_cli.evaluation import bench as measure
+    from sonar_cli.model.load import pick_device
 
     _set_threads(settings["threads"])
-    if settings["dtype"] == "auto":
-        settings["dtype"] = "float32"
+    dtypes = settings.pop("dtype")
+    if "auto" in dtypes:
+        cpu = pick_device(settings["device"]).type == "cpu"
+        dtypes = ("float32", "int8") if cpu else ("bfloat16", "float16")
+    if settings["model"]:
+        settings["model"] = _resolve(settings)
     plan = measure.Plan(
-        **{name: settings[name] for name in settings if name in measure.Plan.__dataclass_fields__}
+        dtypes=dtypes,
+        **{name: settings[name] for name in settings if name in measure.Plan.__dataclass_fields__},
     )
     found = measure.run(plan, lambda line: render.doing(line, settings["quiet"]))
     shown = json.dumps(found) if settings["format"] == "json" else measure.page(found)
@@ -463,7 +479,7 @@ def _resolve(settings: Settings, predictor: bool = True) -> ModelPaths:
         offline=settings["offline"],
         progress=not settings["quiet"] and sys.stderr.isatty(),
         predictor=predictor,
-        codec=settings["codec"],
+        codec=settings.get("codec", "native"),
     )
 
 

@@ -65,13 +65,18 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     return tuple(count(part, param, ctx) for part in value.split(",") if part.strip())
 
 
+DTYPES = ("float32", "bfloat16", "float16", "int8")
+
+
+def dtypes(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    """Read number formats parted by commas, or auto."""
+    choice = click.Choice(["auto", *DTYPES])
+    return tuple(choice(part.strip(), param, ctx) for part in value.split(","))
+
+
 _MODEL = "Model"
-model = _together(
-    option(
-        "-m", "--model", "model", section=_MODEL, default="mini", show_default=True,
-        metavar="NAME|REPO|DIR|FILE",
-        help="mini is in the package; 100m 300m 600m 900m 1.3b, any Hub repository or local path.",
-    ),
+_NAMES = "NAME|REPO|DIR|FILE"
+_parts = _together(
     option(
         "--config", section=_MODEL, metavar="FILE",
         help="The JSON config that goes with a bare .pt checkpoint.",
@@ -82,11 +87,25 @@ model = _together(
         "--tokenizer", section=_MODEL, metavar="PATH",
         help="A SentencePiece file, or a folder that holds one.",
     ),
+    option("--offline", section=_MODEL, is_flag=True, help="Never ask the network."),
+)  # fmt: skip
+model = _together(
+    option(
+        "-m", "--model", "model", section=_MODEL, default="mini", show_default=True, metavar=_NAMES,
+        help="mini is in the package; 100m 300m 600m 900m 1.3b, any Hub repository or local path.",
+    ),
+    _parts,
     option(
         "--codec", section=_MODEL, default="native", show_default=True,
         type=click.Choice(["native", "sonar-space"]), help="Who encodes and decodes.",
     ),
-    option("--offline", section=_MODEL, is_flag=True, help="Never ask the network."),
+)  # fmt: skip
+measured = _together(
+    option(
+        "-m", "--model", "model", section=_MODEL, metavar=_NAMES,
+        help="Measure this model's own weights (default: random ones).",
+    ),
+    _parts,
 )  # fmt: skip
 
 _MACHINE = "Machine"
@@ -104,7 +123,7 @@ machine = _together(
     device,
     option(
         "--dtype", section=_MACHINE, default="auto", show_default=True,
-        type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
+        type=click.Choice(["auto", *DTYPES]),
         help="Number format of the weights; auto is float32.",
     ),
 )  # fmt: skip

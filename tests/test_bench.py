@@ -12,7 +12,10 @@ import torch
 from sonar_cli.cli import run
 from sonar_cli.evaluation import bench, engines
 from sonar_cli.evaluation.bench import NEXT_VECTOR, TOKEN_STEP, Plan, Timing
+from sonar_cli.model import checkpoints
 from sonar_cli.model.decoder import TextDecoder
+from sonar_cli.model.predictor import Predictor
+from sonar_cli.store import EMBEDDED
 
 CPU = torch.device("cpu")
 
@@ -49,7 +52,9 @@ def test_bytes_are_those_of_the_weights_read() -> None:
     )
     assert engines.step_bytes(bench.TINY.decoder) == 4 * read
     assert engines.step_bytes(bench.TINY.decoder, "int8") == read
-    predictor, bytes_read = engines.native_predictor(bench.TINY.predictor, CPU, "bfloat16")
+    config = bench.TINY.predictor
+    state = engines.random_state(Predictor, config)
+    predictor, bytes_read = engines.native_predictor(config, state, CPU, "bfloat16")
     assert bytes_read == 2 * sum(each.numel() for each in predictor.parameters())
 
 
@@ -77,9 +82,9 @@ def test_medians_and_ratios() -> None:
     assert four["faster"] == pytest.approx(3.0) and four["faster_than_alone"] == pytest.approx(8.0)
     assert their_four["faster"] == 1.0
     assert "faster" not in vector
-    table = bench.markdown([one, four, vector], "other")
+    table = "\n".join(bench.markdown([one, four, vector], "other"))
     assert "| native | 4 | 0.4000 | 0.1000 | 2.0 | 2.5 | 3.00 | 8.00 |" in table
-    assert "| 10 | 0.5000 | 2.0 | 5.00 |" in table
+    assert "| native | 10 | 0.5000 | 2.0 | 5.00 |" in table
     alone = bench.records(timings[:1], read=10e9, against=None)
     assert alone[0]["faster"] is None and alone[0]["faster_than_alone"] is None
 
@@ -105,36 +110,50 @@ def test_engines_take_turns() -> None:
 
 def test_the_command_prints_tables_or_json(capsys: pytest.CaptureFixture[str]) -> None:
     small = ["bench", "--size", "tiny", "--texts", "1,2", "--rounds", "1", "--contexts", "3"]
-    assert run([*small, "--against", "plain", "--format", "json"]) == 0
+    assert run([*small, "--against", "plain", "--format", "json", "--device", "cpu"]) == 0
     found = json.loads(capsys.readouterr().out)
+    compared = ["native float32", "native int8", "plain float32"]
     assert [(each["engine"], each["what"], each["count"]) for each in found["timings"]] == [
-        ("native", TOKEN_STEP, 1),
-        ("plain", TOKEN_STEP, 1),
-        ("native", TOKEN_STEP, 2),
-        ("plain", TOKEN_STEP, 2),
-        ("native", NEXT_VECTOR, 3),
+        *((engine, TOKEN_STEP, count) for count in (1, 2) for engine in compared),
+        ("native float32", NEXT_VECTOR, 3),
+        ("native int8", NEXT_VECTOR, 3),
     ]
     assert found["read_gb_per_second"] > 0 and found["against"] == "plain"
-    for dtype in ("bfloat16", "int8"):
-        assert run([*small, "--dtype", dtype]) == 0
-        out, err = capsys.readouterr()
-        assert dtype in out.splitlines()[0] and out.count("| native |") == 2 and err == ""
+    assert run([*small, "--dtype", "bfloat16"]) == 0
+    out, err = capsys.readouterr()
+    assert "random, tiny size" in out.splitlines()[0] and err == ""
+    assert out.count("| native bfloat16 |") == 3
 
 
 def test_the_loop_runs_from_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     files = tmp_path / "weights"
     small = ["bench", "--size", "tiny", "--texts", "", "--contexts", "", "--threads", "1"]
-    assert run([*small, "--files", str(files), "--steps", "4", "--format", "json"]) == 0
-    loop = json.loads(capsys.readouterr().out)["loop"]
+    small += ["--dtype", "float32", "--steps", "4", "--format", "json"]
+    assert run([*small, "--files", str(files)]) == 0
+    _check_loop(json.loads(capsys.readouterr().out)["loops"]["float32"])
+    assert {each.name for each in files.iterdir()} == {"encoder", "decoder", "predictor"}
+    (files / "decoder" / "model.safetensors").write_bytes(b"broken")
+    assert run([*small, "--files", str(files)]) == 1
+    assert "the loop from" in capsys.readouterr().err
+
+
+def _check_loop(loop: dict) -> None:
     assert set(loop) == {"import_torch", "load", "first_step", "sentences", "peak_bytes"}
     assert len(loop["sentences"]) == 3
     assert 0 < loop["load"] < loop["first_step"] < loop["first_step"] + loop["sentences"][0]
     assert 10**8 < loop["peak_bytes"] < 10**9
-    assert {each.name for each in files.iterdir()} == {"encoder", "decoder", "predictor"}
-    (files / "decoder" / "config.json").unlink()
-    (files / "decoder" / "model.safetensors").write_bytes(b"broken")
-    assert run([*small, "--files", str(files)]) == 1
-    assert "the loop from" in capsys.readouterr().err
+
+
+def test_a_models_own_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    order = ["bench", "-m", "mini", "--texts", "1", "--contexts", "2", "--rounds", "1"]
+    assert run([*order, "--threads", "1", "--dtype", "float32", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["weights"].endswith("predictor") and len(found["timings"]) == 2
+    config, _ = checkpoints.read_decoder(EMBEDDED / "decoder")
+    one = found["timings"][0]
+    read = engines.step_bytes(config)
+    assert one["gb_per_second"] * one["seconds"] * 1e9 == pytest.approx(read)
+    _check_loop(found["loops"]["float32"])
 
 
 def test_wrong_counts_and_a_missing_opponent(capsys: pytest.CaptureFixture[str]) -> None:

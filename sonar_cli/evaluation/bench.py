@@ -1,7 +1,8 @@
 """How fast this machine is: a decoder's token step, a predictor's sentence, the whole loop.
 
 A token step multiplies a few rows by all of the decoder's weights, so its time is set by the speed
-at which memory is read. Weights are random here: the time does not depend on their values.
+at which memory is read. Weights are random unless a model's own are asked for: the time does not
+depend on their values.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonar_cli.config import PredictorConfig, TransformerConfig
+from sonar_cli.config import ModelPaths, PredictorConfig, TransformerConfig
 from sonar_cli.evaluation import startup
 from sonar_cli.evaluation.engines import (
     Engine,
@@ -27,6 +28,7 @@ from sonar_cli.evaluation.engines import (
     native_predictor,
     random_state,
 )
+from sonar_cli.model import checkpoints
 from sonar_cli.model.decoder import TextDecoder
 from sonar_cli.model.load import pick_device
 from sonar_cli.model.predictor import Predictor
@@ -66,17 +68,21 @@ SIZES = {"full": FULL, "tiny": TINY}
 
 @dataclass(frozen=True)
 class Plan:
-    """What `run` measures."""
+    """What `run` measures: a model's weights, or random ones of a size.
+
+    `files` is a folder for random weights, from which the whole loop is run as well; with a
+    model's own weights it always is.
+    """
 
     size: str = "full"
-    engines: tuple[str, ...] = ("native",)
+    model: ModelPaths | None = None
     against: str | None = None
     texts: tuple[int, ...] = (1, 4, 8, 16)
     contexts: tuple[int, ...] = (10, 100, 1000)
     beam_size: int = 5
     steps: int = 10
     rounds: int = 3
-    dtype: str = "float32"
+    dtypes: tuple[str, ...] = ("float32",)
     device: str = "auto"
     threads: int | None = None
     files: Path | None = None
@@ -85,61 +91,80 @@ class Plan:
 def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Measure by a plan; return one JSON object. `tell` hears what is being done."""
     device = pick_device(plan.device)
-    sizes = SIZES[plan.size]
     if plan.against == "sonar-space":
         require()
     tell("measuring the memory")
     speeds = [read_speed(device)]
-    tell("building weights")
-    state = random_state(TextDecoder, sizes.decoder)
-    engines = [_engine(name, sizes.decoder, state, device, plan) for name in _names(plan)]
-    del state
     timings: list[Timing] = []
-    for texts in plan.texts:
-        tell(f"token steps of {texts} texts: {', '.join(engine.name for engine in engines)}")
-        timings += token_steps(
-            engines, [texts], beam_size=plan.beam_size, steps=plan.steps, rounds=plan.rounds
-        )
-    del engines
-    if plan.contexts:
-        tell("the predictor")
-        predictor, bytes_read = native_predictor(sizes.predictor, device, plan.dtype)
-        timings += next_vectors(predictor, plan.contexts, bytes_read, rounds=plan.rounds)
+    if plan.texts:
+        tell("preparing weights")
+        engines = _engines(plan, device)
+        for texts in plan.texts:
+            tell(f"token steps of {texts} texts: {', '.join(engine.name for engine in engines)}")
+            timings += token_steps(
+                engines, [texts], beam_size=plan.beam_size, steps=plan.steps, rounds=plan.rounds
+            )
+        del engines
+    for dtype in plan.dtypes if plan.contexts else ():
+        tell(f"the predictor in {dtype}")
+        config, state = _predictor(plan)
+        predictor, bytes_read = native_predictor(config, state, device, dtype)
+        del state
+        name = f"native {dtype}"
+        timings += next_vectors(name, predictor, plan.contexts, bytes_read, rounds=plan.rounds)
         del predictor
     speeds.append(read_speed(device))
     return {
         "machine": machine(device),
-        "size": plan.size,
-        "dtype": plan.dtype,
+        "weights": str(plan.model.predictor) if plan.model else f"random, {plan.size} size",
         "beam_size": plan.beam_size,
         "read_gb_per_second": max(speeds) / 1e9,
         "against": plan.against,
         "timings": records(timings, max(speeds), plan.against),
-        "loop": _loop(plan, sizes, tell) if plan.files else None,
+        "loops": _loops(plan, tell),
     }
 
 
-def _loop(plan: Plan, sizes: Sizes, tell: Callable[[str], None]) -> dict[str, Any]:
-    assert plan.files is not None
-    tell(f"writing weights to {plan.files}")
-    startup.write_weights(plan.files, sizes)
-    tell("the whole loop from files")
-    # What the first start has to read and quantize, the second finds in memory and on disk.
-    startup.measure(plan.files, plan.dtype, plan.threads, plan.steps)
-    return startup.measure(plan.files, plan.dtype, plan.threads, plan.steps)
+def _engines(plan: Plan, device: torch.device) -> list[Engine]:
+    """Build the decoders to compare, all on the same weights."""
+    config, state = _decoder(plan)
+    engines: list[Engine] = [native(config, state, device, dtype) for dtype in plan.dtypes]
+    if plan.against == "plain":
+        engines.append(native(config, state, device, plan.dtypes[0], packed=False))
+    if plan.against == "sonar-space":
+        engines.append(SonarSpaceEngine(config, state, device))
+    return engines
 
 
-def _names(plan: Plan) -> list[str]:
-    more = [plan.against] if plan.against else []
-    return list(dict.fromkeys([*plan.engines, *more]))
+def _decoder(plan: Plan) -> tuple[TransformerConfig, State]:
+    if plan.model:
+        return checkpoints.read_decoder(plan.model.decoder)
+    config = SIZES[plan.size].decoder
+    return config, random_state(TextDecoder, config)
 
 
-def _engine(
-    name: str, config: TransformerConfig, state: State, device: torch.device, plan: Plan
-) -> Engine:
-    if name == "sonar-space":
-        return SonarSpaceEngine(config, state, device)
-    return native(config, state, device, plan.dtype, packed=name == "native")
+def _predictor(plan: Plan) -> tuple[PredictorConfig, State]:
+    if plan.model:
+        return checkpoints.read_predictor(plan.model.predictor, plan.model.predictor_config)
+    config = SIZES[plan.size].predictor
+    return config, random_state(Predictor, config)
+
+
+def _loops(plan: Plan, tell: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Run the whole loop from files in each dtype: dtype -> its figures."""
+    paths = plan.model
+    if paths is None:
+        if plan.files is None:
+            return {}
+        tell(f"writing weights to {plan.files}")
+        paths = startup.write_weights(plan.files, SIZES[plan.size])
+    found = {}
+    for dtype in plan.dtypes:
+        tell(f"the whole loop from files in {dtype}")
+        # What the first start has to read and quantize, the second finds in memory and on disk.
+        for _ in range(2):
+            found[dtype] = startup.measure(paths, plan.device, dtype, plan.threads, plan.steps)
+    return found
 
 
 @dataclass(frozen=True)
@@ -187,7 +212,7 @@ def token_steps(
 
 
 def next_vectors(
-    predictor: Predictor, contexts: Sequence[int], bytes_read: int, *, rounds: int = 5
+    name: str, predictor: Predictor, contexts: Sequence[int], bytes_read: int, *, rounds: int = 5
 ) -> Iterator[Timing]:
     """Time the predictor's next vector after so many sentences."""
     width = predictor.config.embed_dim
@@ -200,7 +225,7 @@ def next_vectors(
             for _ in range(2):
                 predictor(vector, cache)
             taken = [_timed(lambda: predictor(vector, cache)) for _ in range(rounds)]  # noqa: B023
-        yield Timing("native", NEXT_VECTOR, count, tuple(taken), bytes_read)
+        yield Timing(name, NEXT_VECTOR, count, tuple(taken), bytes_read)
 
 
 def read_speed(device: torch.device, rounds: int = 5) -> float:
@@ -245,53 +270,54 @@ def _record(timing: Timing, read: float, theirs: dict[int, float]) -> dict[str, 
 def page(found: dict[str, Any]) -> str:
     """Return what `run` found as text: the machine in a line, and tables in Markdown."""
     line = (
-        f"{found['machine']}; {found['dtype']}, beam {found['beam_size']}, {found['size']} size; "
+        f"{found['machine']}; weights: {found['weights']}; beam {found['beam_size']}; "
         f"memory is read at {found['read_gb_per_second']:.1f} GB/s."
     )
-    parts = [line, markdown(found["timings"], found["against"])]
-    if loop := found["loop"]:
+    parts = [line, *markdown(found["timings"], found["against"])]
+    if loops := found["loops"]:
         rows = [
-            ["torch's import", f"{loop['import_torch']:.2f} s"],
-            ["loading", f"{loop['load']:.2f} s"],
-            ["until the first token step, after torch's import", f"{loop['first_step']:.2f} s"],
-            ["the first sentence", f"{loop['sentences'][0]:.2f} s"],
-            ["a later sentence", f"{loop['sentences'][-1]:.2f} s"],
-            ["peak memory", f"{loop['peak_bytes'] / 1e9:.2f} GB"],
+            [label, *(show(loop) for loop in loops.values())] for label, show in _LOOP_ROWS.items()
         ]
-        parts.append(_table(["the loop from files, second start", ""], rows))
+        parts.append(_table(["the loop from files, second start", *loops], rows))
     return "\n\n".join(parts)
 
 
-def markdown(found: Sequence[dict[str, Any]], against: str | None) -> str:
-    """Return the records as Markdown: a table of token steps, one of the predictor."""
-    head = ["engine", "texts", "s a step", "s a step and text", "texts a minute", "GB/s"]
-    if against:
-        head += [f"x {against} with as many", f"x {against} alone"]
-    rows = []
-    for each in found:
-        if each["what"] != TOKEN_STEP:
-            continue
-        row = [each["engine"], each["count"], f"{each['seconds']:.4f}"]
-        row += [f"{each['seconds_a_text']:.4f}", f"{each['texts_a_minute']:.1f}"]
-        row.append(f"{each['gb_per_second']:.1f}")
+_LOOP_ROWS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "torch's import": lambda loop: f"{loop['import_torch']:.2f} s",
+    "loading, after that": lambda loop: f"{loop['load']:.2f} s",
+    "the first token step, after torch's import": lambda loop: f"{loop['first_step']:.2f} s",
+    "the first sentence, after loading": lambda loop: f"{loop['sentences'][0]:.2f} s",
+    "a later sentence": lambda loop: f"{loop['sentences'][-1]:.2f} s",
+    "peak memory": lambda loop: f"{loop['peak_bytes'] / 1e9:.2f} GB",
+}
+
+
+def markdown(found: Sequence[dict[str, Any]], against: str | None) -> list[str]:
+    """Return the records as Markdown tables: one of token steps, one of the predictor."""
+    steps = [each for each in found if each["what"] == TOKEN_STEP]
+    vectors = [each for each in found if each["what"] == NEXT_VECTOR]
+    parts = []
+    if steps:
+        head = ["engine", "texts", "s a step", "s a step and text", "texts a minute", "GB/s"]
         if against:
-            row += [_times(each["faster"]), _times(each["faster_than_alone"])]
-        rows.append(row)
-    parts = [_table(head, rows)]
-    rows = [
-        [
-            each["count"],
-            f"{each['seconds']:.4f}",
-            f"{each['gb_per_second']:.1f}",
-            _times(1 / each["share_of_read_speed"]),
-        ]
-        for each in found
-        if each["what"] == NEXT_VECTOR
-    ]
-    if rows:
-        head = ["sentences before", "s a sentence", "GB/s", "x reading the weights once"]
-        parts.append(_table(head, rows))
-    return "\n\n".join(parts)
+            head += [f"x {against} with as many", f"x {against} alone"]
+        parts.append(_table(head, [_step_row(each, bool(against)) for each in steps]))
+    if vectors:
+        head = ["predictor", "sentences before", "s a sentence", "GB/s", "x reading its weights"]
+        parts.append(_table(head, [_vector_row(each) for each in vectors]))
+    return parts
+
+
+def _step_row(each: dict[str, Any], compared: bool) -> list[Any]:
+    row = [each["engine"], each["count"], f"{each['seconds']:.4f}"]
+    row += [f"{each['seconds_a_text']:.4f}", f"{each['texts_a_minute']:.1f}"]
+    row.append(f"{each['gb_per_second']:.1f}")
+    return row + [_times(each["faster"]), _times(each["faster_than_alone"])] * compared
+
+
+def _vector_row(each: dict[str, Any]) -> list[Any]:
+    row = [each["engine"], each["count"], f"{each['seconds']:.4f}", f"{each['gb_per_second']:.1f}"]
+    return [*row, _times(1 / each["share_of_read_speed"])]
 
 
 def _times(ratio: float | None) -> str:

@@ -97,14 +97,14 @@ def native(
     bytes_read = step_bytes(config, dtype)
     if packed:
         prepare(decoder, dtype)
-    return NativeEngine("native" if packed else "plain", decoder, bytes_read)
+    return NativeEngine(f"{'native' if packed else 'plain'} {dtype}", decoder, bytes_read)
 
 
 def native_predictor(
-    config: PredictorConfig, device: torch.device, dtype: str
+    config: PredictorConfig, state: State, device: torch.device, dtype: str
 ) -> tuple[Predictor, int]:
-    """Build a predictor with random weights; return it and the bytes that a sentence reads."""
-    predictor = built(Predictor, config, random_state(Predictor, config), device, dtype)
+    """Build a predictor on a state's tensors; return it and the bytes that a sentence reads."""
+    predictor = built(Predictor, config, state, device, dtype)
     bytes_read = sum(each.numel() for each in predictor.parameters()) * item_bytes(dtype)
     return prepare(predictor, dtype), bytes_read
 

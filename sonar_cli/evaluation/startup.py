@@ -1,7 +1,7 @@
 """The whole loop from files: how long until the first token, how long a sentence, how much memory.
 
-`python -m sonar_cli.evaluation.startup FOLDER DTYPE THREADS STEPS` is the process that is measured;
-it prints one JSON object.
+`python -m sonar_cli.evaluation.startup ORDER` is the process that is measured. ORDER is a JSON
+object of `measure`'s arguments; it prints one JSON object.
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from sonar_cli.config import ModelPaths
 from sonar_cli.errors import SonarError
 
 if TYPE_CHECKING:
     from sonar_cli.evaluation.bench import Sizes
 
-# A prompt of ten sentences of twenty tokens, three sentences written.
-_PROMPT, _TOKENS, _WRITTEN = 10, 20, 3
+# A prompt of ten sentences, twenty tokens each where no tokenizer cuts them; three are written.
+_PROMPT = ["One day a small bird found a long red thread, and she took it home to her nest."] * 10
+_TOKENS, _WRITTEN = 20, 3
 
 
-def write_weights(folder: Path, sizes: Sizes) -> None:
+def write_weights(folder: Path, sizes: Sizes) -> ModelPaths:
     """Write random weights of these sizes in the published layouts, where there are none yet."""
     import torch
 
@@ -38,27 +41,47 @@ def write_weights(folder: Path, sizes: Sizes) -> None:
         ("decoder", TextDecoder, sizes.decoder, checkpoints.save_decoder),
         ("predictor", Predictor, sizes.predictor, checkpoints.save_predictor),
     ):
-        if not (folder / name / "model.safetensors").exists():
+        if not any((folder / name).glob("*")):
             save(built(model, config, random_state(model, config), cpu, "float32"), folder / name)
+    return ModelPaths(
+        predictor=folder / "predictor",
+        encoder=folder / "encoder",
+        decoder=folder / "decoder",
+        tokenizer=folder / "tokenizer",
+    )
 
 
-def measure(folder: Path, dtype: str, threads: int | None, steps: int) -> dict[str, Any]:
+def measure(
+    paths: ModelPaths, device: str, dtype: str, threads: int | None, steps: int
+) -> dict[str, Any]:
     """Run the loop in a process of its own; return its figures (seconds, bytes).
 
     `import_torch` is what a bare import took there; `first_step` counts from its end to the first
-    token's logits: imports of our own, loading, the prompt and the predicted vector.
+    token's logits: imports of our own, loading, the prompt and the predicted vector. A tokenizer
+    that is not there is replaced by one that counts.
     """
-    arguments = [str(folder), dtype, str(threads or 0), str(steps)]
+    order = {
+        "paths": asdict(paths),
+        "device": device,
+        "dtype": dtype,
+        "threads": threads,
+        "steps": steps,
+    }
     done = subprocess.run(
-        [sys.executable, "-m", __name__, *arguments], capture_output=True, text=True
+        [sys.executable, "-m", __name__, json.dumps(order, default=str)],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
-        raise SonarError(f"the loop from {folder} failed: {done.stderr.strip()[-300:]}")
+        reason = done.stderr.strip()[-300:]
+        raise SonarError(f"the loop from {paths.predictor} failed: {reason}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _loop(folder: Path, dtype: str, threads: int, steps: int) -> dict[str, Any]:
+def _loop(
+    paths: dict[str, Any], device: str, dtype: str, threads: int | None, steps: int
+) -> dict[str, Any]:
     started = perf_counter()
     import torch
 
@@ -66,14 +89,19 @@ def _loop(folder: Path, dtype: str, threads: int, steps: int) -> dict[str, Any]:
     from sonar_cli.config import GenerationOptions
     from sonar_cli.model.codec import Codec
     from sonar_cli.model.load import Model, load_decoder, load_encoder, load_predictor
+    from sonar_cli.model.tokenizer import Tokenizer
     from sonar_cli.pipeline import generate
 
     if threads:
         torch.set_num_threads(threads)
-    encoder = load_encoder(folder / "encoder", "cpu", dtype)
-    decoder = load_decoder(folder / "decoder", "cpu", dtype)
-    predictor = load_predictor(folder / "predictor", None, "cpu", dtype)
-    tokenizer: Any = _Numbers(decoder.config.vocab_size)
+    encoder = load_encoder(Path(paths["encoder"]), device, dtype)
+    decoder = load_decoder(Path(paths["decoder"]), device, dtype)
+    config = paths["predictor_config"]
+    predictor = load_predictor(
+        Path(paths["predictor"]), Path(config) if config else None, device, dtype
+    )
+    file = Path(paths["tokenizer"])
+    tokenizer: Any = Tokenizer.load(file) if file.exists() else _Numbers(decoder.config.vocab_size)
     model = Model(Codec(encoder, decoder, tokenizer), predictor)
     loaded = perf_counter()
     first: list[float] = []
@@ -86,7 +114,7 @@ def _loop(folder: Path, dtype: str, threads: int, steps: int) -> dict[str, Any]:
 
     decoder.step = timed  # type: ignore[method-assign, assignment]
     options = GenerationOptions(sentences=_WRITTEN, max_tokens=steps + 2, stop_threshold=2.0)
-    written = list(generate(model, ["a sentence"] * _PROMPT, options))
+    written = list(generate(model, _PROMPT, options))
     return {
         "import_torch": imported - started,
         "load": loaded - imported,
@@ -128,5 +156,4 @@ class _Numbers:
 
 
 if __name__ == "__main__":
-    folder, dtype, threads, steps = sys.argv[1:]
-    print(json.dumps(_loop(Path(folder), dtype, int(threads), int(steps))))
+    print(json.dumps(_loop(**json.loads(sys.argv[1]))))
