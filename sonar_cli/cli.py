@@ -330,7 +330,7 @@ def evaluate(what: str, stories: int, **settings: Any) -> int:
 )
 @options.option(
     "--steps",
-    default=10,
+    default=20,
     show_default=True,
     type=click.IntRange(1, 500),
     metavar="N",

@@ -27,6 +27,7 @@ from sonar_cli.evaluation.engines import (
     native,
     native_predictor,
     random_state,
+    step_bytes,
 )
 from sonar_cli.model import checkpoints
 from sonar_cli.model.decoder import TextDecoder
@@ -34,8 +35,8 @@ from sonar_cli.model.load import pick_device
 from sonar_cli.model.predictor import Predictor
 from sonar_cli.model.sonar_space import require
 
-# Reads this many bytes for the memory's speed: far more than any processor's caches hold.
-_READ_BYTES = 2**30
+# The least that is read for the memory's speed, with weights that would fit into caches.
+_READ_BYTES = 2**28
 # Token steps of a text: ten sentences of thirty tokens, as in a short story.
 TEXT_STEPS = 300
 TOKEN_STEP, NEXT_VECTOR = "token step", "next vector"
@@ -80,7 +81,7 @@ class Plan:
     texts: tuple[int, ...] = (1, 4, 8, 16)
     contexts: tuple[int, ...] = (10, 100, 1000)
     beam_size: int = 5
-    steps: int = 10
+    steps: int = 20
     rounds: int = 3
     dtypes: tuple[str, ...] = ("float32",)
     device: str = "auto"
@@ -94,7 +95,8 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
     if plan.against == "sonar-space":
         require()
     tell("measuring the memory")
-    speeds = [read_speed(device)]
+    as_much = step_bytes(_decoder_config(plan))
+    speeds = [read_speed(device, as_much)]
     timings: list[Timing] = []
     if plan.texts:
         tell("preparing weights")
@@ -113,7 +115,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
         name = f"native {dtype}"
         timings += next_vectors(name, predictor, plan.contexts, bytes_read, rounds=plan.rounds)
         del predictor
-    speeds.append(read_speed(device))
+    speeds.append(read_speed(device, as_much))
     return {
         "machine": machine(device),
         "weights": str(plan.model.predictor) if plan.model else f"random, {plan.size} size",
@@ -136,10 +138,16 @@ def _engines(plan: Plan, device: torch.device) -> list[Engine]:
     return engines
 
 
+def _decoder_config(plan: Plan) -> TransformerConfig:
+    if plan.model:
+        return checkpoints.read_decoder(plan.model.decoder)[0]
+    return SIZES[plan.size].decoder
+
+
 def _decoder(plan: Plan) -> tuple[TransformerConfig, State]:
     if plan.model:
         return checkpoints.read_decoder(plan.model.decoder)
-    config = SIZES[plan.size].decoder
+    config = _decoder_config(plan)
     return config, random_state(TextDecoder, config)
 
 
@@ -228,10 +236,13 @@ def next_vectors(
         yield Timing(name, NEXT_VECTOR, count, tuple(taken), bytes_read)
 
 
-def read_speed(device: torch.device, rounds: int = 5) -> float:
-    """Return the speed at which memory is read, in bytes a second: the best of some rounds."""
-    data = torch.ones(_READ_BYTES // 4, device=device)
-    return _READ_BYTES / min(_timed(data.sum) for _ in range(rounds))
+def read_speed(device: torch.device, size: int, rounds: int = 5) -> float:
+    """Return the speed at which `size` bytes are read, in bytes a second: the best of some rounds.
+
+    Like weights, they should be far more than any cache holds; less than 256 MiB is not taken.
+    """
+    data = torch.ones(max(size, _READ_BYTES) // 4, device=device)
+    return 4 * len(data) / min(_timed(data.sum) for _ in range(rounds))
 
 
 def records(timings: Sequence[Timing], read: float, against: str | None) -> list[dict[str, Any]]:

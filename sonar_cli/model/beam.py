@@ -169,7 +169,7 @@ class Beams:
         texts, width = self.scores.shape
         count = min(2 * self.beam_size, logits.shape[1])
         logits = logits.float()
-        norm = logits.logsumexp(1, keepdim=True)
+        norm = _log_norm(logits)
         # The norm is over all tokens, whatever is forbidden.
         if last:
             only = logits[:, self.eos].clone()
@@ -207,6 +207,16 @@ class Beams:
             kept.copy_(value)
         else:
             setattr(self, name, value)
+
+
+def _log_norm(logits: Tensor) -> Tensor:
+    """Return the log of each row's sum of exponentials, logits (R, V) -> (R, 1).
+
+    On the CPU row by row: what is computed on the way stays in the caches, where all rows at once
+    would fill a second array of the logits' size.
+    """
+    parts = [logits] if logits.is_cuda else logits.split(1)
+    return torch.cat([part.logsumexp(1, keepdim=True) for part in parts])
 
 
 def _top(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -101,5 +101,5 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> (..., width)."""
-        result: Tensor = self.down(F.relu(self.up(x)))
+        result: Tensor = self.down(self.up(x).relu_())
         return result
