@@ -16,6 +16,7 @@ from sonar_cli.config import GenerationOptions, ModelPaths
 from sonar_cli.errors import SonarError, UsageError
 
 if TYPE_CHECKING:
+    from sonar_cli.evaluation.tables import Row
     from sonar_cli.model.codec import Codec
     from sonar_cli.model.load import Model
     from sonar_cli.render import Writer
@@ -280,7 +281,7 @@ def train(recipe: str, output: str, **settings: Any) -> int:
 
 
 @cli.command(cls=options.Command)
-@click.argument("what", type=click.Choice(["mini"]), metavar="mini")
+@click.argument("what", type=click.Choice(["mini", "dtype"]), metavar="mini|dtype")
 @options.option(
     "--stories", default=300, show_default=True, type=click.IntRange(1), metavar="N",
     help="How many held-out stories.",
@@ -290,20 +291,49 @@ def train(recipe: str, output: str, **settings: Any) -> int:
 @options.format_
 @options.output
 @options.quiet
-def evaluate(what: str, stories: int, **settings: Any) -> int:
-    """Measure a model on held-out stories of the story world and print the table."""
+def evaluate(what: str, **settings: Any) -> int:
+    """Measure a model on held-out stories of the story world and print a table.
+
+    mini: what it gives back and how it continues. dtype: what --dtype costs, beside float32.
+    """
+    from sonar_cli import render
+
+    rows = {"mini": _evaluate_mini, "dtype": _evaluate_dtype}[what](settings)
+    with _output(settings["output"]) as out:
+        render.print_rows(rows, settings["format"], out)
+    return 0
+
+
+def _evaluate_mini(settings: Settings) -> list[Row]:
     from sonar_cli import render
     from sonar_cli.evaluation import mini
 
     model = _load_model(_resolve(settings), settings)
-    rows = mini.run(
+    return mini.run(
         model,
-        stories,
+        settings["stories"],
         progress=lambda told, total: render.progress(told, total, "stories", settings["quiet"]),
     )
-    with _output(settings["output"]) as out:
-        render.print_rows(rows, settings["format"], out)
-    return 0
+
+
+def _evaluate_dtype(settings: Settings) -> list[Row]:
+    from sonar_cli import render
+    from sonar_cli.evaluation import mini, precision
+
+    if settings["dtype"] in ("auto", "float32"):
+        raise UsageError("what is to be compared to float32? add --dtype int8, for one")
+    if settings["codec"] != "native":
+        raise UsageError("only our own codec is compared; leave out --codec sonar-space")
+    paths, count = _resolve(settings), settings["stories"]
+    exact, other = (
+        _load_model(paths, {**settings, "dtype": dtype}) for dtype in ("float32", settings["dtype"])
+    )
+    return precision.run(
+        exact,
+        other,
+        mini.held_out(count),
+        progress=lambda told: render.progress(told, count, "stories", settings["quiet"]),
+    )
 
 
 @cli.command(cls=options.Command)

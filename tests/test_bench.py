@@ -139,7 +139,7 @@ def test_the_loop_runs_from_files(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 def _check_loop(loop: dict) -> None:
     assert set(loop) == {"import_torch", "load", "first_step", "sentences", "peak_bytes"}
-    assert len(loop["sentences"]) == 3
+    assert len(loop["sentences"]) == 6
     assert 0 < loop["load"] < loop["first_step"] < loop["first_step"] + loop["sentences"][0]
     assert 10**8 < loop["peak_bytes"] < 10**9
 

@@ -67,18 +67,51 @@ def test_int8_is_close_to_float32(rows: int) -> None:
     maps = _maps((256, 128), 512, True)
     x = torch.randn(rows, 512)
     expected = _plainly(maps, x)
-    error = Int8Linear(*quantize(maps), joined_bias(maps))(x) - expected
+    error = Int8Linear(quantize(maps), joined_bias(maps))(x) - expected
     assert 0 < float(error.norm() / expected.norm()) < 0.02
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 1), (2, 70), (0, 3)])
+def test_int8_packed_equals_mapped(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], bias: bool
+) -> None:
+    monkeypatch.setattr(linear, "_PACKED_ROWS", 96)
+    maps = _maps((160, 96), 512, bias)
+    linears = Int8Linear(quantize(maps), joined_bias(maps))
+    x = torch.randn(*shape, 512) + 0.3
+    if not (x.numel() and torch.cpu._is_vnni_supported()):
+        linears.pack()
+    before = linears(x)
+    linears.pack()
+    assert linears.weights is None and len(linears.packed) == 3
+    assert before.shape == (*shape, 256)
+    torch.testing.assert_close(linears(x), before, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="packed at once without VNNI")
+def test_int8_packs_when_it_pays() -> None:
+    linears = Int8Linear(quantize(_maps((32,), 64, True)), None)
+    for _ in range(linear._INT8_PACKING_PAYS):
+        linears(torch.randn(5, 64))
+        linears(torch.randn(linear.FEW_ROWS + 1, 64))
+    assert linears.weights is not None
+    linears(torch.randn(5, 64))
+    assert linears.weights is None and linears.packed
 
 
 def test_quantizing_keeps_each_rows_largest_weight() -> None:
     maps = _maps((8,), 16, False)
     maps[0].weight[3] = 0.0
-    values, scale = quantize(maps)
-    assert joined_bias(maps) is None and values.dtype == torch.int8
-    assert values.abs().amax(1).tolist() == [127, 127, 127, 0, 127, 127, 127, 127]
+    weights = quantize(maps)
+    assert joined_bias(maps) is None and weights.values.dtype == torch.int8
+    assert weights.values.abs().amax(1).tolist() == [127, 127, 127, 0, 127, 127, 127, 127]
+    assert weights.sums.tolist() == weights.values.int().sum(1).tolist()
     torch.testing.assert_close(
-        values * scale[:, None], maps[0].weight, rtol=0, atol=float(scale.max()) / 2 + 1e-7
+        weights.values * weights.scale[:, None],
+        maps[0].weight,
+        rtol=0,
+        atol=float(weights.scale.max()) / 2 + 1e-7,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,12 @@ from sonar_cli.config import PredictorConfig, TransformerConfig
 from sonar_cli.model.beam import beam_search
 from sonar_cli.model.decoder import TextDecoder
 from sonar_cli.model.graph import StaticSearch
+from sonar_cli.model.linear import Int8Linear, PackedLinear
 from sonar_cli.model.load import pick_dtype, prepare
 from sonar_cli.model.predictor import Predictor
 
 State = dict[str, Tensor]
+Module = TypeVar("Module", bound=nn.Module)
 
 # Numbers drawn once and repeated: drawing billions would take longer than the measure.
 _BLOCK = 2**24
@@ -96,7 +98,7 @@ def native(
     decoder = built(TextDecoder, config, state, device, dtype)
     bytes_read = step_bytes(config, dtype)
     if packed:
-        prepare(decoder, dtype)
+        pack_all(prepare(decoder, dtype))
     return NativeEngine(f"{'native' if packed else 'plain'} {dtype}", decoder, bytes_read)
 
 
@@ -106,7 +108,15 @@ def native_predictor(
     """Build a predictor on a state's tensors; return it and the bytes that a sentence reads."""
     predictor = built(Predictor, config, state, device, dtype)
     bytes_read = sum(each.numel() for each in predictor.parameters()) * item_bytes(dtype)
-    return prepare(predictor, dtype), bytes_read
+    return pack_all(prepare(predictor, dtype)), bytes_read
+
+
+def pack_all(model: Module) -> Module:
+    """Pack what would be packed once it had served for a while."""
+    for module in model.modules():
+        if isinstance(module, (PackedLinear, Int8Linear)):
+            module.pack()
+    return model
 
 
 def step_bytes(config: TransformerConfig, dtype: str = "float32") -> int:

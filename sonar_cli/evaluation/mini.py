@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -56,6 +56,11 @@ def run(
     while together := list(islice(wrapped, _TOGETHER)):
         made += _tell(model, together)
     return _rows(made)
+
+
+def held_out(stories: int, seed: int = SEED) -> Iterator[tuple[str, ...]]:
+    """Yield held-out stories as sentences alone."""
+    return (story.sentences for story in world.stories(stories, seed, held_out=True))
 
 
 def _tell(model: Model, stories: Sequence[world.Story]) -> list[Told]:

@@ -20,9 +20,9 @@ from sonar_cli.errors import SonarError
 if TYPE_CHECKING:
     from sonar_cli.evaluation.bench import Sizes
 
-# A prompt of ten sentences, twenty tokens each where no tokenizer cuts them; three are written.
-_PROMPT = ["One day a small bird found a long red thread, and she took it home to her nest."] * 10
-_TOKENS, _WRITTEN = 20, 3
+# A prompt of three sentences, twenty tokens each where no tokenizer cuts them; six are written.
+_PROMPT = ["One day a small bird found a long red thread, and she took it home to her nest."] * 3
+_TOKENS, _WRITTEN = 20, 6
 
 
 def write_weights(folder: Path, sizes: Sizes) -> ModelPaths:

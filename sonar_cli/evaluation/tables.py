@@ -9,43 +9,58 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One measure: a share in [0, 1], how many cases it counts, and the share to reach.
+    """One measure: a share in [0, 1], how many cases it counts, and the share to reach, if any.
 
-    `at_least` False means that the target is a ceiling.
+    `at_least` False means that the target is a ceiling, `is_share` False that the value is no
+    share but a plain number, such as a cosine.
     """
 
     measure: str
     value: float
     cases: int
-    target: float
+    target: float | None = None
     at_least: bool = True
+    is_share: bool = True
 
     @property
-    def met(self) -> bool:
-        """Whether the target is reached.
+    def met(self) -> bool | None:
+        """Whether the target is reached; None where there is none.
 
         >>> Row("repeats", 0.04, 300, 0.05, at_least=False).met
         True
         """
+        if self.target is None:
+            return None
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table.
+    """Return the rows as a Markdown table; targets where some row has one.
 
     >>> print(markdown([Row("exact", 0.973, 100, 0.95)]))
     | measure | value | cases | target | met |
     | --- | ---: | ---: | ---: | --- |
     | exact | 97.3 % | 100 | at least 95 % | yes |
+    >>> print(markdown([Row("cosine", 0.9973, 100, is_share=False)]))
+    | measure | value | cases |
+    | --- | ---: | ---: |
+    | cosine | 0.9973 | 100 |
     """
-    lines = ["| measure | value | cases | target | met |", "| --- | ---: | ---: | ---: | --- |"]
-    for row in rows:
-        bound = "at least" if row.at_least else "at most"
-        lines.append(
-            f"| {row.measure} | {100 * row.value:.1f} % | {row.cases} "
-            f"| {bound} {100 * row.target:.0f} % | {'yes' if row.met else 'no'} |"
-        )
-    return "\n".join(lines)
+    if any(row.target is not None for row in rows):
+        lines = ["| measure | value | cases | target | met |", "| --- | ---: | ---: | ---: | --- |"]
+    else:
+        lines = ["| measure | value | cases |", "| --- | ---: | ---: |"]
+    return "\n".join(lines + [_line(row) for row in rows])
+
+
+def _line(row: Row) -> str:
+    value = f"{100 * row.value:.1f} %" if row.is_share else f"{row.value:.4f}"
+    line = f"| {row.measure} | {value} | {row.cases} |"
+    if row.target is None:
+        return line
+    bound = "at least" if row.at_least else "at most"
+    met = "yes" if row.met else "no"
+    return f"{line} {bound} {100 * row.target:.0f} % | {met} |"
 
 
 def json_lines(rows: Sequence[Row]) -> str:

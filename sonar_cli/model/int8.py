@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -13,10 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sonar_cli.model.files import locate
-from sonar_cli.model.linear import Int8Linear, groups, joined_bias, quantize, replace
+from sonar_cli.model.linear import Int8Linear, Int8Weights, groups, joined_bias, quantize, replace
 
 # Changes whenever the same source would give another file.
-_FORMAT = "1"
+_FORMAT = "2"
 # Bytes of a source from which on a file saves time.
 _WORTH_KEEPING = 2**26
 
@@ -72,8 +73,9 @@ def _is_of(file: Path, identity: dict[str, str]) -> bool:
 def _quantize_all(model: nn.Module) -> dict[str, Tensor]:
     tensors = {}
     for group in groups(model, smallest=0):
-        values, scale = quantize(group.maps)
-        tensors[f"{group.path}.values"], tensors[f"{group.path}.scale"] = values, scale
+        weights = quantize(group.maps)
+        for field in fields(Int8Weights):
+            tensors[f"{group.path}.{field.name}"] = getattr(weights, field.name)
     return tensors
 
 
@@ -91,6 +93,7 @@ def _write(file: Path, tensors: dict[str, Tensor], identity: dict[str, str]) -> 
 
 def _replace(model: nn.Module, tensor: Callable[[str], Tensor]) -> None:
     def make(path: str, maps: Sequence[nn.Linear]) -> nn.Module:
-        return Int8Linear(tensor(f"{path}.values"), tensor(f"{path}.scale"), joined_bias(maps))
+        parts = (tensor(f"{path}.{field.name}") for field in fields(Int8Weights))
+        return Int8Linear(Int8Weights(*parts), joined_bias(maps))
 
     replace(model, make, smallest=0)

@@ -108,6 +108,8 @@ def load_sonar_space(
     from fairseq2.models.nllb.tokenizer import NllbTokenizerConfig, load_nllb_tokenizer
     from sonar.models.sonar_text import factory
 
+    if dtype == "int8":
+        raise UsageError("--dtype int8 goes with our own codec only; leave out --codec sonar-space")
     where, kind = pick_device(device), pick_dtype(dtype)
     own = Tokenizer.load(tokenizer)
     languages = NllbTokenizerConfig(langs=list(own.languages), default_lang=own.languages[0])

@@ -52,6 +52,7 @@ def check_cards(folder: Path) -> None:
         paths = named(decoder="toy_decoder", offline=True)  # everything is in the cache now
         found = load_sonar_space(paths.encoder, paths.decoder, paths.tokenizer, "cpu")
         wanted = load_sonar_space(*files, folder / "tokenizer", "cpu")
+        expect(UsageError, "int8", lambda: load_sonar_space(*files, made, "cpu", "int8"))
         texts = ["Mia found a red ball.", "Tom was happy."]
         vectors = found.encode(texts)
         assert torch.equal(vectors, wanted.encode(texts))
