@@ -67,13 +67,13 @@ def test_engines_share_their_weights() -> None:
 
 def test_medians_and_ratios() -> None:
     timings = [
-        Timing("native", TOKEN_STEP, 1, (0.2, 0.1, 0.9), 10**9),
-        Timing("other", TOKEN_STEP, 1, (0.8,), 10**9),
-        Timing("native", TOKEN_STEP, 4, (0.4,), 10**9),
-        Timing("other", TOKEN_STEP, 4, (1.2,), 10**9),
-        Timing("native", NEXT_VECTOR, 10, (0.5,), 10**9),
+        Timing("native", TOKEN_STEP, 1, (0.2, 0.1, 0.9), 10**9, 10e9),
+        Timing("other", TOKEN_STEP, 1, (0.8,), 10**9, 10e9),
+        Timing("native", TOKEN_STEP, 4, (0.4,), 10**9, 10e9),
+        Timing("other", TOKEN_STEP, 4, (1.2,), 10**9, 10e9),
+        Timing("native", NEXT_VECTOR, 10, (0.5,), 10**9, 10e9),
     ]
-    one, _, four, their_four, vector = bench.records(timings, read=10e9, against="other")
+    one, _, four, their_four, vector = bench.records(timings, against="other")
     assert one["seconds"] == 0.2 and one["gb_per_second"] == pytest.approx(5.0)
     assert one["share_of_read_speed"] == pytest.approx(0.5)
     assert one["faster"] == one["faster_than_alone"] == pytest.approx(4.0)
@@ -85,7 +85,7 @@ def test_medians_and_ratios() -> None:
     table = "\n".join(bench.markdown([one, four, vector], "other"))
     assert "| native | 4 | 0.4000 | 0.1000 | 2.0 | 2.5 | 3.00 | 8.00 |" in table
     assert "| native | 10 | 0.5000 | 2.0 | 5.00 |" in table
-    alone = bench.records(timings[:1], read=10e9, against=None)
+    alone = bench.records(timings[:1], against=None)
     assert alone[0]["faster"] is None and alone[0]["faster_than_alone"] is None
 
 
@@ -102,7 +102,14 @@ def test_engines_take_turns() -> None:
             turns.append((self.name, texts, steps))
 
     found = list(
-        bench.token_steps([Recording("a"), Recording("b")], [2], beam_size=1, steps=9, rounds=2)
+        bench.token_steps(
+            [Recording("a"), Recording("b")],
+            [2],
+            bench.Memory(CPU, 0),
+            beam_size=1,
+            steps=9,
+            rounds=2,
+        )
     )
     assert turns == [("a", 2, 3), ("b", 2, 3)] + [("a", 2, 9), ("b", 2, 9)] * 2
     assert [(each.engine, len(each.seconds)) for each in found] == [("a", 2), ("b", 2)]

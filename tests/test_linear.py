@@ -39,7 +39,7 @@ def _plainly(maps: Sequence[nn.Linear], x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("shape", [(1, 1), (5, 1), (5, 2), (1, 70), (40, 1), (3, 60)])
 def test_packed_equals_plain(sizes: tuple[int, ...], shape: tuple[int, int], bias: bool) -> None:
     maps = _maps(sizes, 80, bias)
-    packed = PackedLinear(maps, rows=5)
+    packed = PackedLinear(maps)
     x = torch.randn(*shape, 80)
     expected = _plainly(maps, x)
     torch.testing.assert_close(packed(x), expected, rtol=0, atol=1e-5)
@@ -47,19 +47,42 @@ def test_packed_equals_plain(sizes: tuple[int, ...], shape: tuple[int, int], bia
     torch.testing.assert_close(packed(x), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.skipif(not linear.can_pack(torch.bfloat16), reason="no oneDNN for bfloat16 here")
+@pytest.mark.parametrize("rows", [1, 5, 70])
+def test_packed_equals_plain_in_bfloat16(rows: int) -> None:
+    maps = [each.bfloat16() for each in _maps((64, 32), 80, True)]
+    packed = PackedLinear(maps)
+    x = torch.randn(rows, 80).bfloat16()
+    expected = _plainly(maps, x)
+    torch.testing.assert_close(packed(x), expected, rtol=0.02, atol=0.02)
+    packed.pack()
+    torch.testing.assert_close(packed(x), expected, rtol=0.02, atol=0.02)
+
+
 @needs_packing
-def test_packs_at_the_second_product_of_few_rows() -> None:
-    packed = PackedLinear(_maps((64,), 32, True), rows=1)
-    for _ in range(3):
+def test_packs_when_it_pays() -> None:
+    packed = PackedLinear(_maps((64,), 32, True))
+    for _ in range(linear.PACKING_PAYS):
         packed(torch.randn(1, linear.FEW_ROWS + 1, 32))
+        packed(torch.randn(1, 1, 32))  # one row needs no packing
+        packed(torch.randn(5, 1, 32))
     assert packed.packed is None
     packed(torch.randn(1, 1, 32))
     assert packed.packed is None
-    packed(torch.randn(1, linear.FEW_ROWS + 1, 32))
-    assert packed.packed is None
-    packed(torch.randn(1, 1, 32))
+    packed(torch.randn(5, 1, 32))
     assert packed.packed is not None
     assert packed.weights == []
+
+
+@needs_packing
+def test_one_row_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = _maps((160, 96, 40), 80, True)  # 40 is no multiple of the pieces
+    x = torch.randn(1, 1, 80)
+    seen = []
+    bmm = torch.bmm
+    monkeypatch.setattr(torch, "bmm", lambda a, b: seen.append(a.shape) or bmm(a, b))
+    torch.testing.assert_close(PackedLinear(maps)(x), _plainly(maps, x), rtol=0, atol=1e-5)
+    assert seen == [(16, 10, 80), (16, 6, 80)]
 
 
 @pytest.mark.parametrize("rows", [1, 5, 64])
@@ -76,7 +99,7 @@ def test_int8_is_close_to_float32(rows: int) -> None:
 def test_int8_packed_equals_mapped(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], bias: bool
 ) -> None:
-    monkeypatch.setattr(linear, "_PACKED_ROWS", 96)
+    monkeypatch.setattr(linear, "_INT8_OUTPUTS", 96)
     maps = _maps((160, 96), 512, bias)
     linears = Int8Linear(quantize(maps), joined_bias(maps))
     x = torch.randn(*shape, 512) + 0.3
@@ -92,7 +115,7 @@ def test_int8_packed_equals_mapped(
 @pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="packed at once without VNNI")
 def test_int8_packs_when_it_pays() -> None:
     linears = Int8Linear(quantize(_maps((32,), 64, True)), None)
-    for _ in range(linear._INT8_PACKING_PAYS):
+    for _ in range(linear.PACKING_PAYS):
         linears(torch.randn(5, 64))
         linears(torch.randn(linear.FEW_ROWS + 1, 64))
     assert linears.weights is not None
@@ -144,7 +167,10 @@ SENTENCES = ["anna sees a dog .", "the old man sings .", "a .", "tom has a red b
 
 @needs_packing
 @pytest.mark.parametrize("layout", [0, 1])
-def test_a_packed_codec_gives_the_same_tokens(goldens: Path, layout: int) -> None:
+def test_a_packed_codec_gives_the_same_tokens(
+    monkeypatch: pytest.MonkeyPatch, goldens: Path, layout: int
+) -> None:
+    monkeypatch.setattr(linear, "PACKING_PAYS", 2)
     files = [goldens / each for each in LAYOUTS[0]]
     plain = load_codec(*files, goldens / "tokenizer", "cpu")
     packed = _codec(goldens, layout=layout)

@@ -94,9 +94,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
     device = pick_device(plan.device)
     if plan.against == "sonar-space":
         require()
-    tell("measuring the memory")
-    as_much = step_bytes(_decoder_config(plan))
-    speeds = [read_speed(device, as_much)]
+    memory = Memory(device, step_bytes(_decoder_config(plan)))
     timings: list[Timing] = []
     if plan.texts:
         tell("preparing weights")
@@ -104,7 +102,12 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
         for texts in plan.texts:
             tell(f"token steps of {texts} texts: {', '.join(engine.name for engine in engines)}")
             timings += token_steps(
-                engines, [texts], beam_size=plan.beam_size, steps=plan.steps, rounds=plan.rounds
+                engines,
+                [texts],
+                memory,
+                beam_size=plan.beam_size,
+                steps=plan.steps,
+                rounds=plan.rounds,
             )
         del engines
     for dtype in plan.dtypes if plan.contexts else ():
@@ -113,16 +116,17 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
         predictor, bytes_read = native_predictor(config, state, device, dtype)
         del state
         name = f"native {dtype}"
-        timings += next_vectors(name, predictor, plan.contexts, bytes_read, rounds=plan.rounds)
+        timings += next_vectors(
+            name, predictor, plan.contexts, bytes_read, memory, rounds=plan.rounds
+        )
         del predictor
-    speeds.append(read_speed(device, as_much))
     return {
         "machine": machine(device),
         "weights": str(plan.model.predictor) if plan.model else f"random, {plan.size} size",
         "beam_size": plan.beam_size,
-        "read_gb_per_second": max(speeds) / 1e9,
+        "read_gb_per_second": memory.speed() / 1e9,
         "against": plan.against,
-        "timings": records(timings, max(speeds), plan.against),
+        "timings": records(timings, plan.against),
         "loops": _loops(plan, tell),
     }
 
@@ -184,6 +188,7 @@ class Timing:
     count: int  # texts side by side, or sentences of context
     seconds: tuple[float, ...]
     bytes_read: int  # of weights, in one step
+    read_speed: float  # of plain memory between the same rounds, in bytes a second
 
     @property
     def median(self) -> float:
@@ -199,6 +204,7 @@ class Timing:
 def token_steps(
     engines: Sequence[Engine],
     texts: Sequence[int],
+    memory: Memory,
     *,
     beam_size: int = 5,
     steps: int = 10,
@@ -210,17 +216,24 @@ def token_steps(
             engine.search(count, beam_size, min(steps, 3))
         taken: dict[str, list[float]] = {engine.name: [] for engine in engines}
         for _ in range(rounds):
+            memory.read()
             for engine in engines:
-                seconds = _timed(lambda: engine.search(count, beam_size, steps))  # noqa: B023
-                taken[engine.name].append(seconds / steps)
+                once = _timed(lambda: engine.search(count, beam_size, steps))  # noqa: B023
+                taken[engine.name].append(once / steps)
+        speed = memory.speed(rounds)
         for engine in engines:
-            yield Timing(
-                engine.name, TOKEN_STEP, count, tuple(taken[engine.name]), engine.bytes_read
-            )
+            seconds = tuple(taken[engine.name])
+            yield Timing(engine.name, TOKEN_STEP, count, seconds, engine.bytes_read, speed)
 
 
 def next_vectors(
-    name: str, predictor: Predictor, contexts: Sequence[int], bytes_read: int, *, rounds: int = 5
+    name: str,
+    predictor: Predictor,
+    contexts: Sequence[int],
+    bytes_read: int,
+    memory: Memory,
+    *,
+    rounds: int = 5,
 ) -> Iterator[Timing]:
     """Time the predictor's next vector after so many sentences."""
     width = predictor.config.embed_dim
@@ -232,21 +245,37 @@ def next_vectors(
             predictor(vector.expand(1, count, width), cache)
             for _ in range(2):
                 predictor(vector, cache)
-            taken = [_timed(lambda: predictor(vector, cache)) for _ in range(rounds)]  # noqa: B023
-        yield Timing(name, NEXT_VECTOR, count, tuple(taken), bytes_read)
+            taken = []
+            for _ in range(rounds):
+                memory.read()
+                taken.append(_timed(lambda: predictor(vector, cache)))  # noqa: B023
+        yield Timing(name, NEXT_VECTOR, count, tuple(taken), bytes_read, memory.speed(rounds))
 
 
-def read_speed(device: torch.device, size: int, rounds: int = 5) -> float:
-    """Return the speed at which `size` bytes are read, in bytes a second: the best of some rounds.
+class Memory:
+    """Plain memory as large as the weights of a step, read again and again beside the engines.
 
-    Like weights, they should be far more than any cache holds; less than 256 MiB is not taken.
+    Less than 256 MiB is not taken: caches would hold it. What else a machine does makes the speed
+    of its memory vary, so a step is compared to what was read just before.
     """
-    data = torch.ones(max(size, _READ_BYTES) // 4, device=device)
-    return 4 * len(data) / min(_timed(data.sum) for _ in range(rounds))
+
+    def __init__(self, device: torch.device, size: int) -> None:
+        self._data = torch.ones(max(size, _READ_BYTES) // 4, device=device)
+        self._speeds: list[float] = []
+        _timed(self._data.sum)
+        self.read()
+
+    def read(self) -> None:
+        """Read all of it once."""
+        self._speeds.append(4 * len(self._data) / _timed(self._data.sum))
+
+    def speed(self, last: int = 0) -> float:
+        """Return the median speed of the last reads (0: of all), in bytes a second."""
+        return median(self._speeds[-last:])
 
 
-def records(timings: Sequence[Timing], read: float, against: str | None) -> list[dict[str, Any]]:
-    """Return a record a timing, with its ratios; `read` is the memory's speed in bytes a second.
+def records(timings: Sequence[Timing], against: str | None) -> list[dict[str, Any]]:
+    """Return a record a timing, with its ratios.
 
     `faster` compares an engine's seconds a text to those of `against` with as many texts
     together, `faster_than_alone` to those of `against` with one text.
@@ -256,10 +285,10 @@ def records(timings: Sequence[Timing], read: float, against: str | None) -> list
         for timing in timings
         if timing.engine == against and timing.what == TOKEN_STEP
     }
-    return [_record(timing, read, theirs) for timing in timings]
+    return [_record(timing, theirs) for timing in timings]
 
 
-def _record(timing: Timing, read: float, theirs: dict[int, float]) -> dict[str, Any]:
+def _record(timing: Timing, theirs: dict[int, float]) -> dict[str, Any]:
     record: dict[str, Any] = {
         "engine": timing.engine,
         "what": timing.what,
@@ -267,7 +296,7 @@ def _record(timing: Timing, read: float, theirs: dict[int, float]) -> dict[str, 
         "seconds": timing.median,
         "rounds": list(timing.seconds),
         "gb_per_second": timing.speed / 1e9,
-        "share_of_read_speed": timing.speed / read,
+        "share_of_read_speed": timing.speed / timing.read_speed,
     }
     if timing.what == TOKEN_STEP:
         a_text = timing.median / timing.count

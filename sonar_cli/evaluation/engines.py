@@ -108,11 +108,12 @@ def native_predictor(
     """Build a predictor on a state's tensors; return it and the bytes that a sentence reads."""
     predictor = built(Predictor, config, state, device, dtype)
     bytes_read = sum(each.numel() for each in predictor.parameters()) * item_bytes(dtype)
-    return pack_all(prepare(predictor, dtype)), bytes_read
+    prepare(predictor, dtype)
+    return (pack_all(predictor) if dtype == "int8" else predictor), bytes_read
 
 
 def pack_all(model: Module) -> Module:
-    """Pack what would be packed once it had served for a while."""
+    """Pack what would be packed once it had served for a while (by one row: int8 alone)."""
     for module in model.modules():
         if isinstance(module, (PackedLinear, Int8Linear)):
             module.pack()

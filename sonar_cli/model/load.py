@@ -192,6 +192,4 @@ def _engine(model: nn.Module, dtype: str) -> Make | None:
         return lambda _, parts: join(parts)
     if dtype == "int8":
         return lambda _, parts: Int8Linear(quantize(parts), joined_bias(parts))
-    # A search has five rows unless told otherwise; the predictor writes one vector at a time.
-    rows = 1 if isinstance(model, Predictor) else 5
-    return (lambda _, parts: PackedLinear(parts, rows)) if can_pack(weight.dtype) else None
+    return (lambda _, parts: PackedLinear(parts)) if can_pack(weight.dtype) else None
