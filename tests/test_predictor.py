@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from sonar_cli.config import RopeScaling
-from sonar_cli.model.predictor import Predictor, add_noise, rotary_rates
+from sonar_cli.model.predictor import Predictor, _attend_alone, add_noise, rotary_rates
 from tests.conftest import PREDICTOR
 
 
@@ -130,3 +131,12 @@ def test_noise_has_the_size_of_the_temperature() -> None:
     torch.testing.assert_close(moved.norm(dim=-1), expected)
     again = add_noise(hidden, 0.5, torch.Generator().manual_seed(1)) - hidden
     assert torch.equal(moved, again)
+
+
+@pytest.mark.parametrize("kv_heads", [6, 2])
+def test_one_sentence_attends_as_all_do(kv_heads: int) -> None:
+    q = torch.randn(3, 6, 1, 16)
+    memory = torch.randn(2, 3, kv_heads, 40, 16)  # longer than what is attended to
+    k, v = memory[0, :, :, :25], memory[1, :, :, :25]
+    wanted = F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+    torch.testing.assert_close(_attend_alone(q, k, v), wanted, rtol=0, atol=1e-6)
