@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def test_the_command_compares_to_float32(capsys: pytest.CaptureFixture[str]) -> 
     order = ["evaluate", "dtype", "--stories", "2", "--threads", "1"]
     assert command([*order, "--dtype", "int8"]) == 0
     out, err = capsys.readouterr()
-    assert "| cosine of a sentence's vector, mean | 1.0000 | " in out and err == ""
+    assert re.search(r"\| cosine of a sentence's vector, mean \| (0\.99|1\.00)\d\d \| ", out)
+    assert err == ""
     assert "target" not in out
     assert command([*order, "--dtype", "float32"]) == 2
     assert "--dtype int8" in capsys.readouterr().err
