@@ -342,22 +342,8 @@ def _evaluate_dtype(settings: Settings) -> list[Row]:
     type=click.Choice(["sonar-space", "plain"]),
     help="An opponent: the original, or our decoder with its weights unpacked.",
 )
-@options.option(
-    "--texts",
-    default="1,4,8,16",
-    show_default=True,
-    metavar="N,N,...",
-    callback=options.counts,
-    help="How many texts together.",
-)
-@options.option(
-    "--contexts",
-    default="10,100,1000",
-    show_default=True,
-    metavar="N,N,...",
-    callback=options.counts,
-    help="Sentences before the one that the predictor writes.",
-)
+@options.counts("--texts", "1,4,8,16", "How many texts together.")
+@options.counts("--contexts", "10,100,1000", "Sentences before the one that the predictor writes.")
 @options.option(
     "--steps",
     default=20,

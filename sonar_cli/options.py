@@ -59,7 +59,14 @@ def _count_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> in
     return None if value == "auto" else click.IntRange(1)(value, param, ctx)
 
 
-def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+def counts(name: str, default: str, help: str) -> Decorator[Any]:
+    """Declare an option of counts parted by commas."""
+    return option(
+        name, default=default, show_default=True, metavar="N,N,...", callback=_counts, help=help
+    )
+
+
+def _counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
     """Read counts of at least 1, parted by commas; none at all is allowed."""
     count = click.IntRange(1)
     return tuple(count(part, param, ctx) for part in value.split(",") if part.strip())

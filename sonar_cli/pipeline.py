@@ -72,11 +72,11 @@ def generate_many(
         hidden: list[Tensor] = []  # of every running text, (1, hidden) each
         if running:
             newest = torch.stack([text.newest for text in running])  # (texts, 1, D)
-            hidden += predictor.hidden(newest.to(_dtype(model)), cache).unbind()
+            hidden += predictor.hidden(newest.to(predictor.dtype), cache).unbind()
         free = batch_size - len(running)
         for text, vectors in _open(model, list(islice(waiting, free)), options, on_truncated):
             own = predictor.new_cache()
-            hidden.append(predictor.hidden(vectors.to(_dtype(model)).unsqueeze(0), own)[0, -1:])
+            hidden.append(predictor.hidden(vectors.to(predictor.dtype).unsqueeze(0), own)[0, -1:])
             cache.put(len(running), own)
             running.append(text)
         if not running:
@@ -231,10 +231,6 @@ def _stop_reason(
 
 def _cosine(a: Tensor, b: Tensor) -> float:
     return float(F.cosine_similarity(a, b, dim=1))
-
-
-def _dtype(model: Model) -> torch.dtype:
-    return model.predictor.norm.weight.dtype
 
 
 def _random(seed: int | None) -> torch.Generator:

@@ -133,13 +133,18 @@ def _from_cards(given: Parts, home: Path | None, offline: bool) -> Parts:
         own["tokenizer"] = given["encoder"]
     found: Parts = {}
     for part, name in given.items():
-        if name is None and not (home is not None and (home / part).is_dir()):
+        if name is None and not _beside(home, part):
             name = own[part]
         if name is not None and _is_card(name):
             field = "tokenizer" if part == "tokenizer" else "checkpoint"
             name = str(cards.card_file(name, field, offline))
         found[part] = name
     return found
+
+
+def _beside(home: Path | None, part: str) -> Path | None:
+    """Return a part's folder beside the model, if there is one."""
+    return home / part if home is not None and (home / part).is_dir() else None
 
 
 def _is_card(name: str) -> bool:
@@ -154,8 +159,8 @@ def _part(part: str, given: str | None, home: Path | None, hub: _Hub) -> Path:
         if not _REPOSITORY.fullmatch(given):
             raise UsageError(f"--{part} {given}: no such file, directory or Hub repository")
         return hub.tokenizer(given) if part == "tokenizer" else hub.model(given)
-    if home is not None and (home / part).is_dir():
-        return home / part
+    if beside := _beside(home, part):
+        return beside
     if part == "tokenizer":
         return hub.tokenizer(SONAR_ENCODER)
     return hub.model(SONAR_ENCODER if part == "encoder" else SONAR_DECODER)

@@ -101,15 +101,13 @@ def test_engines_take_turns() -> None:
         def search(self, texts: int, beam_size: int, steps: int) -> None:
             turns.append((self.name, texts, steps))
 
-    found = list(
-        bench.token_steps(
-            [Recording("a"), Recording("b")],
-            [2],
-            bench.Memory(CPU, 0),
-            beam_size=1,
-            steps=9,
-            rounds=2,
-        )
+    found = bench.token_steps(
+        [Recording("a"), Recording("b")],
+        2,
+        bench.Memory(CPU, 0),
+        beam_size=1,
+        steps=9,
+        rounds=2,
     )
     assert turns == [("a", 2, 3), ("b", 2, 3)] + [("a", 2, 9), ("b", 2, 9)] * 2
     assert [(each.engine, len(each.seconds)) for each in found] == [("a", 2), ("b", 2)]

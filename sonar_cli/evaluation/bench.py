@@ -29,6 +29,7 @@ from sonar_cli.evaluation.engines import (
     random_state,
     step_bytes,
 )
+from sonar_cli.evaluation.tables import grid
 from sonar_cli.model import checkpoints
 from sonar_cli.model.decoder import TextDecoder
 from sonar_cli.model.load import pick_device
@@ -103,7 +104,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda line: None) -> dict[str
             tell(f"token steps of {texts} texts: {', '.join(engine.name for engine in engines)}")
             timings += token_steps(
                 engines,
-                [texts],
+                texts,
                 memory,
                 beam_size=plan.beam_size,
                 steps=plan.steps,
@@ -203,27 +204,27 @@ class Timing:
 
 def token_steps(
     engines: Sequence[Engine],
-    texts: Sequence[int],
+    texts: int,
     memory: Memory,
     *,
-    beam_size: int = 5,
-    steps: int = 10,
-    rounds: int = 3,
-) -> Iterator[Timing]:
+    beam_size: int,
+    steps: int,
+    rounds: int,
+) -> list[Timing]:
     """Time the token step of each engine with so many texts together; engines take turns."""
-    for count in texts:
-        for engine in engines:  # what is set up at a first use is not a step's time
-            engine.search(count, beam_size, min(steps, 3))
-        taken: dict[str, list[float]] = {engine.name: [] for engine in engines}
-        for _ in range(rounds):
-            memory.read()
-            for engine in engines:
-                once = _timed(lambda: engine.search(count, beam_size, steps))  # noqa: B023
-                taken[engine.name].append(once / steps)
-        speed = memory.speed(rounds)
+    for engine in engines:  # what is set up at a first use is not a step's time
+        engine.search(texts, beam_size, min(steps, 3))
+    taken: dict[str, list[float]] = {engine.name: [] for engine in engines}
+    for _ in range(rounds):
+        memory.read()
         for engine in engines:
-            seconds = tuple(taken[engine.name])
-            yield Timing(engine.name, TOKEN_STEP, count, seconds, engine.bytes_read, speed)
+            once = _timed(lambda: engine.search(texts, beam_size, steps))  # noqa: B023
+            taken[engine.name].append(once / steps)
+    speed = memory.speed(rounds)
+    return [
+        Timing(each.name, TOKEN_STEP, texts, tuple(taken[each.name]), each.bytes_read, speed)
+        for each in engines
+    ]
 
 
 def next_vectors(
@@ -237,8 +238,8 @@ def next_vectors(
 ) -> Iterator[Timing]:
     """Time the predictor's next vector after so many sentences."""
     width = predictor.config.embed_dim
-    weight = predictor.norm.weight
-    vector = torch.randn(1, 1, width, device=weight.device).to(weight.dtype)
+    device = predictor.norm.weight.device
+    vector = torch.randn(1, 1, width, device=device).to(predictor.dtype)
     for count in contexts:
         with torch.inference_mode():
             cache = predictor.new_cache()
@@ -318,7 +319,7 @@ def page(found: dict[str, Any]) -> str:
         rows = [
             [label, *(show(loop) for loop in loops.values())] for label, show in _LOOP_ROWS.items()
         ]
-        parts.append(_table(["the loop from files, second start", *loops], rows))
+        parts.append(grid(["the loop from files, second start", *loops], rows, right=list(loops)))
     return "\n\n".join(parts)
 
 
@@ -341,10 +342,11 @@ def markdown(found: Sequence[dict[str, Any]], against: str | None) -> list[str]:
         head = ["engine", "texts", "s a step", "s a step and text", "texts a minute", "GB/s"]
         if against:
             head += [f"x {against} with as many", f"x {against} alone"]
-        parts.append(_table(head, [_step_row(each, bool(against)) for each in steps]))
+        rows = [_step_row(each, bool(against)) for each in steps]
+        parts.append(grid(head, rows, right=head[1:]))
     if vectors:
         head = ["predictor", "sentences before", "s a sentence", "GB/s", "x reading its weights"]
-        parts.append(_table(head, [_vector_row(each) for each in vectors]))
+        parts.append(grid(head, [_vector_row(each) for each in vectors], right=head[1:]))
     return parts
 
 
@@ -362,11 +364,6 @@ def _vector_row(each: dict[str, Any]) -> list[Any]:
 
 def _times(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.2f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def machine(device: torch.device) -> str:

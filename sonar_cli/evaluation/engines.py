@@ -11,7 +11,7 @@ from sonar_cli.config import PredictorConfig, TransformerConfig
 from sonar_cli.model.beam import beam_search
 from sonar_cli.model.decoder import TextDecoder
 from sonar_cli.model.graph import StaticSearch
-from sonar_cli.model.linear import Int8Linear, PackedLinear
+from sonar_cli.model.linear import PacksLater
 from sonar_cli.model.load import pick_dtype, prepare
 from sonar_cli.model.predictor import Predictor
 
@@ -109,13 +109,14 @@ def native_predictor(
     predictor = built(Predictor, config, state, device, dtype)
     bytes_read = sum(each.numel() for each in predictor.parameters()) * item_bytes(dtype)
     prepare(predictor, dtype)
+    # One vector at a time is never packed for in float32.
     return (pack_all(predictor) if dtype == "int8" else predictor), bytes_read
 
 
 def pack_all(model: Module) -> Module:
-    """Pack what would be packed once it had served for a while (by one row: int8 alone)."""
+    """Pack what would be packed once it had served for a while."""
     for module in model.modules():
-        if isinstance(module, (PackedLinear, Int8Linear)):
+        if isinstance(module, PacksLater):
             module.pack()
     return model
 

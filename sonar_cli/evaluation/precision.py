@@ -58,8 +58,7 @@ def run(
 
 def _next(model: Model, vectors: Tensor) -> Tensor:
     """Sentences' vectors (T, D) -> the next vector after each of them (T, D), float32."""
-    dtype = model.predictor.norm.weight.dtype
-    predicted: Tensor = model.predictor(vectors.to(dtype).unsqueeze(0))[0]
+    predicted: Tensor = model.predictor(vectors.to(model.predictor.dtype).unsqueeze(0))[0]
     return predicted.float()
 
 

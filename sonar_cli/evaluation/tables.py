@@ -46,21 +46,31 @@ def markdown(rows: Sequence[Row]) -> str:
     | --- | ---: | ---: |
     | cosine | 0.9973 | 100 |
     """
+    head = ["measure", "value", "cases"]
     if any(row.target is not None for row in rows):
-        lines = ["| measure | value | cases | target | met |", "| --- | ---: | ---: | ---: | --- |"]
-    else:
-        lines = ["| measure | value | cases |", "| --- | ---: | ---: |"]
-    return "\n".join(lines + [_line(row) for row in rows])
+        head += ["target", "met"]
+    return grid(head, [_cells(row)[: len(head)] for row in rows], right=("value", "cases"))
 
 
-def _line(row: Row) -> str:
+def _cells(row: Row) -> list[str]:
     value = f"{100 * row.value:.1f} %" if row.is_share else f"{row.value:.4f}"
-    line = f"| {row.measure} | {value} | {row.cases} |"
+    cells = [row.measure, value, str(row.cases)]
     if row.target is None:
-        return line
+        return [*cells, "", ""]
     bound = "at least" if row.at_least else "at most"
-    met = "yes" if row.met else "no"
-    return f"{line} {bound} {100 * row.target:.0f} % | {met} |"
+    return [*cells, f"{bound} {100 * row.target:.0f} %", "yes" if row.met else "no"]
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str]) -> str:
+    """Return a Markdown table; the columns whose heads are in `right` are aligned to the right.
+
+    >>> print(grid(["text", "steps"], [["a", 3]], right=["steps"]))
+    | text | steps |
+    | --- | ---: |
+    | a | 3 |
+    """
+    lines = [head, ["---:" if each in right else "---" for each in head], *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def json_lines(rows: Sequence[Row]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -56,26 +57,48 @@ class Group:
     maps: Sequence[nn.Linear]
 
 
-class PackedLinear(nn.Module):
+class PacksLater(nn.Module):
+    """Weights that are used as they lie until they have served for a while, and then packed.
+
+    Products of FEWEST rows or more count, while their rows are few.
+    """
+
+    FEWEST: ClassVar = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._products = 0
+
+    def pack(self) -> None:
+        """Lay the weights out for few rows and let go of them as they lay in their file."""
+        raise NotImplementedError
+
+    def _pays(self, x: Tensor) -> bool:
+        """Count a product with x (..., in); tell whether packing pays by now."""
+        rows = x.numel() // x.shape[-1]
+        self._products += self.FEWEST <= rows <= FEW_ROWS
+        return self._products > PACKING_PAYS
+
+
+class PackedLinear(PacksLater):
     """Linear maps of one input done as one, their outputs side by side; on the CPU.
 
     Weights are used as they lie, mapped from their file, until they have served so many products
     of few rows that packing them, a second for a gigabyte, pays. One row alone is as fast without.
     """
 
+    FEWEST = 2
+
     def __init__(self, parts: Sequence[nn.Linear]) -> None:
         super().__init__()
         self.weights = [part.weight.detach() for part in parts]  # each (out, in)
         self.bias = joined_bias(parts)
         self.packed: Tensor | None = None
-        self._products = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., the parts' out together)."""
         if self.packed is None:
-            rows = x.numel() // x.shape[-1]
-            self._products += 1 < rows <= FEW_ROWS
-            if self._products <= PACKING_PAYS:
+            if not self._pays(x):
                 mapped = torch.cat([_mapped(x, weight) for weight in self.weights], dim=-1)
                 return mapped if self.bias is None else mapped.add_(self.bias)
             self.pack()
@@ -92,7 +115,7 @@ class PackedLinear(nn.Module):
         self.weights = []
 
 
-class Int8Linear(nn.Module):
+class Int8Linear(PacksLater):
     """Linear maps of one input done as one, with int8 weights; on the CPU.
 
     A row of weights (one output) is `values * scale`; inputs are quantized as they come (fbgemm's
@@ -110,7 +133,6 @@ class Int8Linear(nn.Module):
         self.weights: Int8Weights | None = weights
         self.bias = bias
         self.packed: list[torch.ScriptObject] = []
-        self._products = 0
         self._seven_bits = not torch.cpu._is_vnni_supported()
         if self._seven_bits:
             self.pack()
@@ -123,8 +145,7 @@ class Int8Linear(nn.Module):
 
     def _product(self, x: Tensor) -> Tensor:
         if self.weights is not None:
-            self._products += x.numel() <= FEW_ROWS * x.shape[-1]
-            if self._products <= PACKING_PAYS:
+            if not self._pays(x):
                 return _mapped_int8(x, self.weights)
             self.pack()
         product = torch.ops.quantized.linear_dynamic

@@ -236,6 +236,11 @@ class Predictor(nn.Module):
         result: Tensor = self.norm(x)
         return result
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that vectors come in; int8 weights take float32."""
+        return self.norm.weight.dtype
+
     def new_cache(self) -> PredictorCache:
         """Return an empty cache for one batch of texts."""
         return PredictorCache(self.config.layers)
