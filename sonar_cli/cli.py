@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sonar_cli import __version__, options
-from sonar_cli.config import GenerationOptions, ModelPaths
+from sonar_cli import __version__, options, running
+from sonar_cli.config import GenerationOptions
 from sonar_cli.errors import SonarError, UsageError
 
 if TYPE_CHECKING:
-    from sonar_cli.evaluation.tables import Row
-    from sonar_cli.model.codec import Codec
+    from sonar_cli.evaluation.tables import Tables
     from sonar_cli.model.load import Model
     from sonar_cli.render import Writer
 
 Settings = dict[str, Any]
-
-# Sentences between two moves of a progress bar: eight batches.
-_PIECE = 256
-
-FAR_FROM_MINI = (
-    "mini knows only small stories, and this text is far from them; "
-    "-m 900m gets a real model (once, several GB)"
-)
 
 
 def main() -> None:
@@ -61,7 +50,7 @@ def _status(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        _say("interrupted")
+        running.say("interrupted")
         return 130
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
@@ -69,22 +58,18 @@ def _status(error: BaseException) -> int:
     if isinstance(error, click.ClickException):
         where = getattr(error, "ctx", None)
         hint = f" (see {where.command_path} --help)" if where else ""
-        _say(error.format_message() + hint)
+        running.say(error.format_message() + hint)
         return error.exit_code
     if isinstance(error, SonarError):
-        _say(str(error))
+        running.say(str(error))
         return error.exit_status
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        _say("out of memory; try a smaller model, --dtype bfloat16 or fewer --candidates")
+        running.say("out of memory; try a smaller model, --dtype bfloat16 or fewer --candidates")
     elif isinstance(error, OSError):
-        _say(f"{error.filename or 'i/o'}: {error.strerror or error}")
+        running.say(f"{error.filename or 'i/o'}: {error.strerror or error}")
     else:
-        _say(f"{type(error).__name__}: {error}; SONAR_LLM_DEBUG=1 shows where")
+        running.say(f"{type(error).__name__}: {error}; SONAR_LLM_DEBUG=1 shows where")
     return 1
-
-
-def _say(line: str) -> None:
-    print("sonar-llm: " + " ".join(line.split()), file=sys.stderr, flush=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -100,6 +85,7 @@ def cli() -> None:
 @click.argument("files", nargs=-1, metavar="[FILE|-]...")
 @options.generation
 @options.text
+@options.target_langs
 @options.decoding
 @options.several
 @options.model
@@ -117,17 +103,20 @@ def continue_(files: tuple[str, ...], **settings: Any) -> int:
     """
     from sonar_cli import render
 
-    _check_generation(settings)
-    texts, failed = _read_texts(_names(files), settings["input_format"])
+    running.check_generation(settings)
+    texts, failed = running.read_texts(running.names(files), settings["input_format"])
     if not texts:
         return 1
-    paths = _resolve(settings)
-    if paths.embedded and not settings["quiet"] and _far_from_mini(texts.values()):
-        render.notice(FAR_FROM_MINI)
-    model = _load_model(paths, settings)
-    with _output(settings["output"]) as out:
+    paths = running.resolve(settings)
+    if paths.embedded and not settings["quiet"] and running.far_from_mini(texts.values()):
+        render.notice(running.FAR_FROM_MINI)
+    model = running.load_model(paths, settings)
+    with running.output(settings["output"]) as out:
         terminal = out is sys.stdout and out.isatty()
-        writer = render.writer(out, settings["format"], settings["echo"], len(texts) > 1, terminal)
+        langs = settings["target_langs"]
+        writer = render.writer(
+            out, settings["format"], settings["echo"], len(texts) > 1, terminal, langs
+        )
         _continue_all(model, texts, settings, writer)
     return 1 if failed else 0
 
@@ -141,7 +130,8 @@ def _continue_all(model: Model, texts: dict[str, str], settings: Settings, write
         **{name: settings[name] for name in GenerationOptions.__dataclass_fields__}
     )
     names = list(texts)
-    prompts = [split(text, settings["split"]) for text in texts.values()]
+    how = (settings["split"], settings["source_lang"])
+    prompts = [split(text, *how) for text in texts.values()]
     given = [[each.text for each in prompt] for prompt in prompts]
     size = settings["batch_size"] or (8 if model.codec.device.type == "cpu" else 32)
     cut: list[int] = []
@@ -156,7 +146,33 @@ def _continue_all(model: Model, texts: dict[str, str], settings: Settings, write
                 writer.begin(names[number + 1], prompts[number + 1])
     finally:
         writer.finish()
-    _report_cut(sum(cut), settings)
+    running.report_cut(sum(cut), settings)
+
+
+@cli.command(cls=options.Command)
+@click.argument("files", nargs=-1, metavar="[FILE|-]...")
+@options.summary
+@options.document_format
+@options.text
+@options.target_langs
+@options.decoding
+@options.cache
+@options.model
+@options.machine
+@options.batch_size
+@options.format_
+@options.output
+@options.verbosity
+def summarize(files: tuple[str, ...], **settings: Any) -> int:
+    """Sum up each text in a few sentences.
+
+    By default they are sentences of the text, or new ones that the text supports where the model
+    has learned to write them. In a pipe every sentence is a line, and an empty line parts the
+    summaries of several texts. A text that is no longer than its summary comes back whole.
+    """
+    from sonar_cli import summarizing
+
+    return summarizing.run(running.names(files), settings)
 
 
 @cli.command(cls=options.Command)
@@ -183,14 +199,15 @@ def encode(file: str, **settings: Any) -> int:
     as_json = settings["format"] == "jsonl"
     if not (as_json or settings["output"]) and sys.stdout.isatty():
         raise UsageError("vectors are no text for a terminal; give -o FILE or --format jsonl")
-    (name,) = _names((file,))
-    sentences = [each.text for each in split(read_text(name), settings["split"])]
-    codec = _load_codec(settings)
+    (name,) = running.names((file,))
+    how = (settings["split"], settings["source_lang"])
+    sentences = [each.text for each in split(read_text(name), *how)]
+    codec = running.load_codec(settings)
     cut: list[int] = []
     array = np.concatenate(
         [
             codec.encode(piece, settings["source_lang"], on_truncated=cut.append).cpu().numpy()
-            for piece in _pieces(sentences, "encoding", settings["quiet"])
+            for piece in running.pieces(sentences, "encoding", settings["quiet"])
         ]
     )
     if as_json:
@@ -199,15 +216,16 @@ def encode(file: str, **settings: Any) -> int:
             for index, (text, row) in enumerate(zip(sentences, array, strict=True))
         )
         lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in records)
-        _write_whole(lines.encode(), settings["output"])
+        running.write_whole(lines.encode(), settings["output"])
     else:
-        _write_whole(_npy(array), settings["output"])
-    _report_cut(sum(cut), settings)
+        running.write_whole(running.npy(array), settings["output"])
+    running.report_cut(sum(cut), settings)
     return 0
 
 
 @cli.command(cls=options.Command)
 @click.argument("file", default="-", metavar="[FILE|-]")
+@options.target_lang
 @options.decoding
 @options.model
 @options.machine
@@ -223,15 +241,15 @@ def decode(file: str, **settings: Any) -> int:
 
     from sonar_cli.inputs import read_vectors
 
-    (name,) = _names((file,))
+    (name,) = running.names((file,))
     array = read_vectors(name)
-    codec = _load_codec(settings)
+    codec = running.load_codec(settings)
     import torch
 
     how = (settings["target_lang"], settings["beam_size"], settings["max_tokens"])
     decoded = [
         each
-        for piece in _pieces(torch.from_numpy(array), "decoding", settings["quiet"])
+        for piece in running.pieces(torch.from_numpy(array), "decoding", settings["quiet"])
         for each in codec.decode(piece, *how)
     ]
     lines = [each.text for each in decoded]
@@ -243,7 +261,7 @@ def decode(file: str, **settings: Any) -> int:
             )
             for index, each in enumerate(decoded)
         ]
-    _write_whole("".join(line + "\n" for line in lines).encode(), settings["output"])
+    running.write_whole("".join(line + "\n" for line in lines).encode(), settings["output"])
     return 0
 
 
@@ -281,7 +299,9 @@ def train(recipe: str, output: str, **settings: Any) -> int:
 
 
 @cli.command(cls=options.Command)
-@click.argument("what", type=click.Choice(["mini", "dtype"]), metavar="mini|dtype")
+@click.argument(
+    "what", type=click.Choice(["mini", "dtype", "summaries"]), metavar="mini|dtype|summaries"
+)
 @options.option(
     "--stories", default=300, show_default=True, type=click.IntRange(1), metavar="N",
     help="How many held-out stories.",
@@ -295,45 +315,72 @@ def evaluate(what: str, **settings: Any) -> int:
     """Measure a model on held-out stories of the story world and print a table.
 
     mini: what it gives back and how it continues. dtype: what --dtype costs, beside float32.
+    summaries: ROUGE-L and METEOR of its summaries, beside the first sentences and sumy's systems.
     """
     from sonar_cli import render
 
-    rows = {"mini": _evaluate_mini, "dtype": _evaluate_dtype}[what](settings)
-    with _output(settings["output"]) as out:
-        render.print_rows(rows, settings["format"], out)
+    measure = {"mini": _evaluate_mini, "dtype": _evaluate_dtype, "summaries": _evaluate_summaries}
+    found = measure[what](settings)
+    with running.output(settings["output"]) as out:
+        render.print_tables(found, settings["format"], out)
     return 0
 
 
-def _evaluate_mini(settings: Settings) -> list[Row]:
+def _evaluate_mini(settings: Settings) -> Tables:
     from sonar_cli import render
     from sonar_cli.evaluation import mini
+    from sonar_cli.evaluation.tables import Tables, json_lines, markdown
 
-    model = _load_model(_resolve(settings), settings)
-    return mini.run(
+    model = running.load_model(running.resolve(settings), settings)
+    rows = mini.run(
         model,
         settings["stories"],
         progress=lambda told, total: render.progress(told, total, "stories", settings["quiet"]),
     )
+    return Tables(markdown(rows), json_lines(rows))
 
 
-def _evaluate_dtype(settings: Settings) -> list[Row]:
+def _evaluate_dtype(settings: Settings) -> Tables:
     from sonar_cli import render
     from sonar_cli.evaluation import mini, precision
+    from sonar_cli.evaluation.tables import Tables, json_lines, markdown
 
     if settings["dtype"] in ("auto", "float32"):
         raise UsageError("what is to be compared to float32? add --dtype int8, for one")
     if settings["codec"] != "native":
         raise UsageError("only our own codec is compared; leave out --codec sonar-space")
-    paths, count = _resolve(settings), settings["stories"]
+    paths, count = running.resolve(settings), settings["stories"]
     exact, other = (
-        _load_model(paths, {**settings, "dtype": dtype}) for dtype in ("float32", settings["dtype"])
+        running.load_model(paths, {**settings, "dtype": dtype})
+        for dtype in ("float32", settings["dtype"])
     )
-    return precision.run(
+    rows = precision.run(
         exact,
         other,
         mini.held_out(count),
         progress=lambda told: render.progress(told, count, "stories", settings["quiet"]),
     )
+    return Tables(markdown(rows), json_lines(rows))
+
+
+def _evaluate_summaries(settings: Settings) -> Tables:
+    from sonar_cli import render, store
+    from sonar_cli.evaluation import mini, summaries, systems
+    from sonar_cli.evaluation.tables import Tables
+
+    others = summaries.baselines()
+    paths = running.resolve(settings)
+    summarizer = store.summarizer(settings["model"], paths.predictor)
+    model = running.load_model(paths, settings)
+    stories = mini.stories(settings["stories"])
+    scores = summaries.run(
+        {**others, **systems.ours(model, summarizer)},
+        stories,
+        progress=lambda of, total: render.progress(of, total, "summaries", settings["quiet"]),
+    )
+    checks = summaries.targets(scores)
+    shown = f"{summaries.markdown(scores)}\n\n{summaries.markdown_of_targets(checks)}"
+    return Tables(shown, summaries.json_lines([*scores, *checks]))
 
 
 @cli.command(cls=options.Command)
@@ -399,20 +446,20 @@ def bench(**settings: Any) -> int:
     from sonar_cli.evaluation import bench as measure
     from sonar_cli.model.load import pick_device
 
-    _set_threads(settings["threads"])
+    running.set_threads(settings["threads"])
     dtypes = settings.pop("dtype")
     if "auto" in dtypes:
         cpu = pick_device(settings["device"]).type == "cpu"
         dtypes = ("float32", "int8") if cpu else ("bfloat16", "float16")
     if settings["model"]:
-        settings["model"] = _resolve(settings)
+        settings["model"] = running.resolve(settings)
     plan = measure.Plan(
         dtypes=dtypes,
         **{name: settings[name] for name in settings if name in measure.Plan.__dataclass_fields__},
     )
     found = measure.run(plan, lambda line: render.doing(line, settings["quiet"]))
     shown = json.dumps(found) if settings["format"] == "json" else measure.page(found)
-    with _output(settings["output"]) as out:
+    with running.output(settings["output"]) as out:
         out.write(shown + "\n")
     return 0
 
@@ -456,145 +503,35 @@ def models_path(model: str) -> int:
     return 0
 
 
-def _names(files: tuple[str, ...]) -> list[str]:
-    names = list(files or ("-",))
-    if "-" in names and sys.stdin.isatty():
-        raise UsageError("give a FILE, or pipe a text in")
-    return names
+@cli.group()
+def cache() -> None:
+    """Look at the cache of vectors that `summarize` keeps, or empty it."""
 
 
-def _read_texts(names: list[str], format: str) -> tuple[dict[str, str], bool]:
-    """Read what can be read; each file that cannot is said in a line of its own."""
-    from sonar_cli.inputs import read_texts
+@cache.command("info", cls=options.Command)
+@options.cache_dir
+@options.format_
+def cache_info(cache_dir: Path | None, format: str) -> int:
+    """Print where the cache lies, how many vectors it holds and how large it is."""
+    import json
+    from dataclasses import asdict
 
-    texts: dict[str, str] = {}
-    failed = False
-    for name in names:
-        try:
-            texts |= read_texts(name, format)
-        except SonarError as error:
-            _say(str(error))
-            failed = True
-    return texts, failed
+    from sonar_cli import cache as vectors
 
-
-def _check_generation(settings: Settings) -> None:
-    if settings["candidates"] > 1 and settings["temperature"] == 0:
-        raise UsageError("--candidates needs noise to differ; add --temperature 0.3")
-
-
-def _resolve(settings: Settings, predictor: bool = True) -> ModelPaths:
-    from sonar_cli import store
-
-    return store.resolve(
-        settings["model"],
-        config=settings["config"],
-        encoder=settings["encoder"],
-        decoder=settings["decoder"],
-        tokenizer=settings["tokenizer"],
-        offline=settings["offline"],
-        progress=not settings["quiet"] and sys.stderr.isatty(),
-        predictor=predictor,
-        codec=settings.get("codec", "native"),
-    )
-
-
-def _load_model(paths: ModelPaths, settings: Settings) -> Model:
-    from sonar_cli.model.load import Model, check_width, load_predictor
-
-    codec = _codec_from(paths, settings)
-    predictor = load_predictor(
-        paths.predictor,
-        paths.predictor_config,
-        settings["device"],
-        settings["dtype"],
-        None if settings["quiet"] else _say,
-    )
-    check_width(codec, predictor, paths.predictor)
-    return Model(codec, predictor)
-
-
-def _load_codec(settings: Settings) -> Codec:
-    return _codec_from(_resolve(settings, predictor=False), settings)
-
-
-def _codec_from(paths: ModelPaths, settings: Settings) -> Codec:
-    from sonar_cli.model.load import load_codec, pick_device
-
-    pick_device(settings["device"])
-    # The embedded model's matrices are too small to be shared: threads would mostly wait for one
-    # another, and much longer where another process has their core.
-    _set_threads(settings["threads"] or (1 if paths.embedded else None))
-    files = (paths.encoder, paths.decoder, paths.tokenizer)
-    how = (settings["device"], settings["dtype"])
-    if settings["codec"] == "sonar-space":
-        from sonar_cli.model.sonar_space import load_sonar_space
-
-        codec: Any = load_sonar_space(*files, *how)
+    found = vectors.info(cache_dir or vectors.default_folder())
+    if format == "jsonl":
+        print(json.dumps(asdict(found)))
     else:
-        codec = load_codec(*files, *how, None if settings["quiet"] else _say)
-    for option in ("source_lang", "target_lang"):
-        if option in settings:
-            codec.tokenizer.lang_id(settings[option])
-    if settings.get("verbose"):
-        _say(f"codec {paths.encoder}: vectors of {codec.width} numbers on {codec.device}")
-    return codec
+        print(f"{found.path}\n{found.vectors} vectors, {found.bytes / 1e6:.1f} MB")
+    return 0
 
 
-def _set_threads(count: int | None) -> None:
-    if count:
-        import torch
+@cache.command("clear", cls=options.Command)
+@options.cache_dir
+def cache_clear(cache_dir: Path | None) -> int:
+    """Delete the cache; what is summarized next is encoded anew."""
+    from sonar_cli import cache as vectors
 
-        torch.set_num_threads(count)
-
-
-def _far_from_mini(texts: Any) -> bool:
-    """More than a third of the words are none of the story world's."""
-    from sonar_cli.mini.world import far
-
-    return any(far(text) for text in texts)
-
-
-def _pieces(items: Any, label: str, quiet: bool) -> Iterator[Any]:
-    """Cut long work into pieces of some batches each, with a progress bar over them."""
-    from sonar_cli import render
-
-    starts = range(0, len(items), _PIECE)
-    for start in render.progress(starts, len(starts), label, quiet):
-        yield items[start : start + _PIECE]
-
-
-def _report_cut(count: int, settings: Settings) -> None:
-    if count and not settings["quiet"]:
-        _say(f"{count} sentences were longer than the encoder reads and were cut")
-
-
-@contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stdout
-    else:
-        with open(path, "w", encoding="utf-8") as out:
-            yield out
-
-
-def _write_whole(data: bytes, path: str | None) -> None:
-    """Write a result in one go: to stdout, or into place once it is complete."""
-    if path is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    partial = f"{path}.partial"
-    with open(partial, "wb") as out:
-        out.write(data)
-    os.replace(partial, path)
-
-
-def _npy(array: Any) -> bytes:
-    import io
-
-    import numpy as np
-
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
+    freed = vectors.clear(cache_dir or vectors.default_folder())
+    print(f"{freed / 1e6:.1f} MB freed")
+    return 0

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 StopReason = Literal["end", "length", "repetition"]
+Method = Literal["extractive", "abstractive", "hybrid"]
 
 BEGIN_SENTENCE = "Begin of text."
 END_SENTENCE = "End of sequence."
+# What asks a predictor that has learned it for a summary of the sentences before.
+SUMMARY_CUE = "Summary of the text."
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,12 @@ class RopeScaling:
 
 @dataclass(frozen=True)
 class PredictorConfig:
-    """Shape of a SONAR-LLM predictor; `embed_dim` is the sentence vector's size D."""
+    """Shape of a SONAR-LLM predictor, and what it was trained for.
+
+    `embed_dim` is the sentence vector's size D. `summary_cue` is the sentence after which it
+    writes a summary of those before; None for a predictor that has not learned to. `trained_len`
+    is the most sentences it was shown in front of that cue, None where nobody says.
+    """
 
     embed_dim: int
     hidden: int
@@ -54,6 +62,8 @@ class PredictorConfig:
     rope_theta: float = 500_000.0
     rope_scaling: RopeScaling | None = field(default_factory=RopeScaling)
     add_begin: bool = False
+    summary_cue: str | None = None
+    trained_len: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,14 +87,15 @@ class ModelPaths:
 class GenerationOptions:
     """How to continue a text.
 
-    Thresholds are cosines. `sentences` is the most to write. `begin` None follows the model's own
-    config. `temperature` scales the noise on the predictor's hidden state by its RMS; 0 is
-    deterministic.
+    Thresholds are cosines. `sentences` is the most to write. The text goes on in `source_lang`, its
+    own language; each sentence is also decoded into every one of `target_langs`. `begin` None
+    follows the model's own config. `temperature` scales the noise on the predictor's hidden state
+    by its RMS; 0 is deterministic.
     """
 
     sentences: int = 32
     source_lang: str = "eng_Latn"
-    target_lang: str = "eng_Latn"
+    target_langs: tuple[str, ...] = ()
     begin: bool | None = None
     beam_size: int = 5
     max_tokens: int = 256
@@ -102,7 +113,9 @@ class Step:
 
     A written sentence has `index` (from 0) and `text`, and `stop_reason` None. The last Step of a
     text has `text` None and says why the text stopped. `similarity_to_end` is the cosine of the
-    re-encoded sentence to the end sentence, `fidelity` its cosine to the predicted vector.
+    re-encoded sentence to the end sentence, `fidelity` its cosine to the predicted vector. `texts`
+    is the sentence in each of the options' target languages, where there are any; `lang` names the
+    one that `text` is in where that is not the text's own.
     """
 
     index: int | None
@@ -111,6 +124,73 @@ class Step:
     fidelity: float | None
     seconds: float
     stop_reason: StopReason | None = None
+    texts: tuple[str, ...] = ()
+    lang: str | None = None
+
+
+@dataclass(frozen=True)
+class SummaryOptions:
+    """How to sum up a text.
+
+    The summary has `sentences` at most or, where that is None, the `share` of the text's own.
+    `cue` is the sentence that asks the predictor for it, `context` the most sentences it is shown
+    at once. A sentence that it writes needs so much `support` by those. Each is also given in
+    every one of `target_langs`.
+    """
+
+    method: Method = "extractive"
+    sentences: int | None = 5
+    share: float = 0.1
+    source_lang: str = "eng_Latn"
+    target_langs: tuple[str, ...] = ()
+    cue: str = SUMMARY_CUE
+    context: int = 64
+    support: float = 0.5
+    begin: bool | None = None
+    beam_size: int = 5
+    max_tokens: int = 256
+    stop_threshold: float = 0.98
+    batch_size: int = 8
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sentence of the text that supports one of the summary.
+
+    `index` counts the text's sentences from 0, `start` and `end` are offsets in the text, `cosine`
+    is that of the two vectors.
+    """
+
+    index: int
+    start: int
+    end: int
+    cosine: float
+
+
+@dataclass(frozen=True)
+class SummarySentence:
+    """A sentence of a summary, in the text's language and in each target language.
+
+    `method` is extractive for a sentence of the text, abstractive for one that was written.
+    `support` tells from 0 to 1 how much of it its nearest sources say together. `heading` is the
+    text's heading above its first source.
+    """
+
+    text: str
+    sources: tuple[Source, ...]
+    method: Method
+    support: float = 1.0
+    heading: str | None = None
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary, how many sentences the text has to choose from, and its letters and digits."""
+
+    sentences: tuple[SummarySentence, ...]
+    of: int
+    length: int
 
 
 def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
@@ -138,6 +218,8 @@ def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
         rope_theta=float(llama.get("rope_theta", 10_000.0)),
         rope_scaling=_rope_scaling(llama.get("rope_scaling")),
         add_begin=bool(raw.get("add_begin", False)),
+        summary_cue=raw.get("summary_cue"),
+        trained_len=raw.get("trained_len"),
     )
 
 

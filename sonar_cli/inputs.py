@@ -59,10 +59,11 @@ def read_text(name: str) -> str:
 def read_texts(name: str, format: str = "auto") -> dict[str, str]:
     """Read a file's texts by name: one, or with "jsonl" one a line, from objects with a "text".
 
-    "auto" is "jsonl" for a file that ends in .jsonl. Texts of JSON Lines are named `file:line`,
-    lines counted from 1; empty lines are passed over. Raises InputError, which names the line.
+    "auto" is "jsonl" for a file that ends in .jsonl; any other format is one text. Texts of JSON
+    Lines are named `file:line`, lines counted from 1; empty lines are passed over. Raises
+    InputError, which names the line.
     """
-    if format == "text" or (format == "auto" and not name.endswith(".jsonl")):
+    if format != "jsonl" and not (format == "auto" and name.endswith(".jsonl")):
         return {name: read_text(name)}
     shown = "standard input" if name == STDIN else name
     texts = {}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from sonar_cli.config import GenerationOptions
+from sonar_cli.config import GenerationOptions, SummaryOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
 _DEFAULTS = GenerationOptions()
+_SUMMARY_DEFAULTS = SummaryOptions()
 
 
 class Option(click.Option):
@@ -57,6 +59,17 @@ def _together(*decorators: Decorator[Any]) -> Decorator[Any]:
 
 def _count_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
     return None if value == "auto" else click.IntRange(1)(value, param, ctx)
+
+
+def _percent(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read a percentage as a share in (0, 1]."""
+    if value is None:
+        return None
+    number = value.removesuffix("%")
+    share = click.FloatRange(0, 100, min_open=True)(number, param, ctx) / 100
+    if number == value:
+        raise click.BadParameter(f"{value} of what? Write {value}%, or -n for a count.", ctx, param)
+    return float(share)
 
 
 def counts(name: str, default: str, help: str) -> Decorator[Any]:
@@ -151,11 +164,16 @@ beam_size = option(
     "--beam-size", section=_TEXT, default=_DEFAULTS.beam_size, show_default=True,
     type=click.IntRange(1), metavar="N", help="Beam of the decoder.",
 )  # fmt: skip
+target_lang = option(
+    "--target-lang", section=_TEXT, default="eng_Latn", show_default=True, metavar="CODE",
+    help="FLORES-200 code of what is written.",
+)  # fmt: skip
+target_langs = option(
+    "--target-lang", "target_langs", section=_TEXT, multiple=True, metavar="CODE",
+    help="FLORES-200 code of what is written (default: the text's own); may be given several "
+    "times for the same text in several languages.",
+)  # fmt: skip
 decoding = _together(
-    option(
-        "--target-lang", section=_TEXT, default="eng_Latn", show_default=True, metavar="CODE",
-        help="FLORES-200 code of what is written.",
-    ),
     beam_size,
     option(
         "--max-tokens", section=_TEXT, default=_DEFAULTS.max_tokens, show_default=True,
@@ -164,17 +182,84 @@ decoding = _together(
     ),
 )  # fmt: skip
 
+batch_size = option(
+    "--batch-size", section=_MACHINE, default="auto", show_default=True, metavar="auto|N",
+    callback=_count_or_auto,
+    help="How many texts to write side by side; auto: 8 on the CPU, 32 on CUDA.",
+)  # fmt: skip
 several = _together(
     option(
         "--input-format", section=_TEXT, default="auto", show_default=True,
         type=click.Choice(["auto", "text", "jsonl"]),
         help='jsonl: a text a line, in objects with a "text"; auto: for *.jsonl.',
     ),
+    batch_size,
+)  # fmt: skip
+
+_SUMMARY = "What the summary is"
+summary = _together(
     option(
-        "--batch-size", section=_MACHINE, default="auto", show_default=True, metavar="auto|N",
-        callback=_count_or_auto,
-        help="How many texts to write side by side; auto: 8 on the CPU, 32 on CUDA.",
+        "-n", "--sentences", section=_SUMMARY, type=click.IntRange(1), metavar="N",
+        help="How many sentences at most (default: 5).",
     ),
+    option(
+        "--length", section=_SUMMARY, metavar="P%", callback=_percent,
+        help="Instead of -n: so much of the text's sentences.",
+    ),
+    option(
+        "--method", section=_SUMMARY, default="auto", show_default=True,
+        type=click.Choice(["auto", "extractive", "abstractive", "hybrid"]),
+        help="extractive: sentences of the text. abstractive: new ones, from a model that has "
+        "learned to. hybrid: new ones that the text supports. auto: hybrid where the model has "
+        "learned to, else extractive.",
+    ),
+    option(
+        "--cite", section=_SUMMARY, is_flag=True,
+        help="Add the numbers of the sentences that each comes from.",
+    ),
+    option(
+        "--keep-headings", section=_SUMMARY, is_flag=True,
+        help="Show the text's headings above what comes from under them.",
+    ),
+    option(
+        "--support", section=_SUMMARY, default=_SUMMARY_DEFAULTS.support, show_default=True,
+        type=click.FloatRange(0, 1.01), metavar="SHARE",
+        help="hybrid: how much of a new sentence its nearest sentences in the text must say.",
+    ),
+    option(
+        "--context", section=_SUMMARY, type=click.IntRange(1), metavar="N",
+        help="How many sentences the model is shown at once (default: as it was trained).",
+    ),
+    option(
+        "--cue", section=_SUMMARY, metavar="TEXT",
+        help="The sentence that asks the model for a summary (default: the model's own).",
+    ),
+    option(
+        "--force", section=_SUMMARY, is_flag=True,
+        help="Let a model write that has not learned to.",
+    ),
+)  # fmt: skip
+document_format = option(
+    "--input-format", section=_TEXT, default="auto", show_default=True,
+    type=click.Choice(["auto", "text", "markdown", "html", "mail", "jsonl"]),
+    help='auto: by the name and the look of it. jsonl: a text a line, in objects with a "text".',
+)  # fmt: skip
+_CACHE = "Cache"
+_cache_size = option(
+    "--cache-size", section=_CACHE, default=1024, show_default=True, type=click.IntRange(1),
+    metavar="MB", help="How large the cache of vectors may grow.",
+)  # fmt: skip
+cache_dir = option(
+    "--cache-dir", section=_CACHE, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Where it lies (default: the user's cache folder).",
+)  # fmt: skip
+cache = _together(
+    option(
+        "--cache/--no-cache", section=_CACHE, default=True, show_default=True,
+        help="Keep the sentences' vectors, so that they are not encoded again.",
+    ),
+    _cache_size,
+    cache_dir,
 )  # fmt: skip
 
 _NEXT = "What comes next"

@@ -3,13 +3,14 @@
 This is the authors' loop (arXiv 2508.05305 and their generate.py): every sentence is one vector;
 the predictor reads all vectors so far and writes the next; the decoder turns it into a sentence;
 the sentence is encoded again, and what it means now, not what was predicted, goes on. Several
-texts go through it side by side, each as if it were alone.
+texts go through it side by side, each as if it were alone. Other languages are decoded from the
+same vectors: the text is the same one in all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from time import perf_counter
 
@@ -18,11 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sonar_cli.config import BEGIN_SENTENCE, END_SENTENCE, GenerationOptions, Step, StopReason
-from sonar_cli.model.codec import Decoded
+from sonar_cli.model.codec import Codec, Decoded
 from sonar_cli.model.load import Model
 from sonar_cli.model.predictor import add_noise
 
 OnTruncated = Callable[[int], None]
+# A text's sentences, or their vectors (T, D) where it is encoded already.
+Prompt = Sequence[str] | Tensor
 
 
 def generate(
@@ -52,7 +55,7 @@ def generate(
 @torch.inference_mode()
 def generate_many(
     model: Model,
-    texts: Iterable[Sequence[str]],
+    texts: Iterable[Prompt],
     options: GenerationOptions | None = None,
     batch_size: int = 1,
     on_truncated: OnTruncated | None = None,
@@ -84,14 +87,16 @@ def generate_many(
         moved = [_moved(each, text, options) for each, text in zip(hidden, running, strict=True)]
         predicted = predictor.reverse_proj(torch.cat(moved)).float()  # (texts * K, D)
         candidates = codec.decode(
-            predicted, options.target_lang, options.beam_size, options.max_tokens
+            predicted, options.source_lang, options.beam_size, options.max_tokens
         )
         chosen = _choose(candidates, predicted, running, options)
         new = codec.encode([decoded.text for decoded, _ in chosen], options.source_lang)
+        texts_of = _in_languages(codec, chosen, new, options)
         seconds = perf_counter() - started
-        for text, (decoded, aim), vector in zip(running, chosen, new.split(1), strict=True):
-            for step in text.take(decoded, aim, vector, seconds, options):
-                yield text.number, step
+        for row, text in enumerate(running):
+            decoded, aim = chosen[row]
+            for step in text.take(decoded, aim, new[row : row + 1], seconds, options):
+                yield text.number, replace(step, texts=texts_of[row] if step.text else ())
         going = [row for row, text in enumerate(running) if not text.ended]
         if len(going) < len(running):
             cache.keep(going)
@@ -158,7 +163,7 @@ class _Text:
 
 def _open(
     model: Model,
-    entries: Sequence[tuple[int, Sequence[str]]],
+    entries: Sequence[tuple[int, Prompt]],
     options: GenerationOptions,
     on_truncated: OnTruncated | None,
 ) -> Iterator[tuple[_Text, Tensor]]:
@@ -166,18 +171,37 @@ def _open(
     if not entries:
         return
     begin = model.predictor.config.add_begin if options.begin is None else options.begin
-    openings = [[BEGIN_SENTENCE] * begin + list(sentences) for _, sentences in entries]
-    if not all(openings):
-        raise ValueError("there is no sentence to continue")
-    encoded = model.codec.encode(
-        [END_SENTENCE, *chain.from_iterable(openings)],
+    written = [[] if isinstance(prompt, Tensor) else list(prompt) for _, prompt in entries]
+    fixed, *parts = model.codec.encode(
+        [END_SENTENCE, *[BEGIN_SENTENCE] * begin, *chain.from_iterable(written)],
         options.source_lang,
         on_truncated=on_truncated,
-    )
-    end, *parts = encoded.split([1, *map(len, openings)])
-    for (number, _), vectors in zip(entries, parts, strict=True):
+    ).split([1 + begin, *map(len, written)])
+    end, opening = fixed[:1], fixed[1:]
+    for (number, prompt), part in zip(entries, parts, strict=True):
+        vectors = torch.cat([opening, prompt.to(part) if isinstance(prompt, Tensor) else part])
+        if not len(vectors):
+            raise ValueError("there is no sentence to continue")
         # Each text has a generator of its own: what is drawn does not depend on its neighbours.
         yield _Text(number, vectors[-1:], end, _random(options.seed)), vectors
+
+
+def _in_languages(
+    codec: Codec,
+    chosen: Sequence[tuple[Decoded, Tensor]],
+    vectors: Tensor,
+    options: GenerationOptions,
+) -> list[tuple[str, ...]]:
+    """Give each new sentence in the target languages, from what it means: its vector (texts, D)."""
+    columns = [
+        [decoded.text for decoded, _ in chosen]
+        if lang == options.source_lang
+        else [
+            each.text for each in codec.decode(vectors, lang, options.beam_size, options.max_tokens)
+        ]
+        for lang in options.target_langs
+    ]
+    return list(zip(*columns, strict=True)) if columns else [()] * len(chosen)
 
 
 def _moved(hidden: Tensor, text: _Text, options: GenerationOptions) -> Tensor:

@@ -1,58 +1,64 @@
 """Text -> sentences: NLTK's Punkt, with paragraphs, lists, titles and dialogue kept whole.
 
-Punkt's English parameters are taken from the machine when NLTK's `punkt_tab` data is there, and
-from this file otherwise, so nothing is ever downloaded.
+Marks that end a sentence in any text (such as the Chinese full stop or the danda) cut first; Punkt
+judges the full stops, question and exclamation marks between them. Its parameters for a language
+are taken from the machine when NLTK's `punkt_tab` data is there, and from `scripts` otherwise, so
+nothing is ever downloaded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
+from functools import cache
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Literal
+
+from sonar_cli import scripts
+from sonar_cli.scripts import Rules
 
 if TYPE_CHECKING:
     from nltk.tokenize.punkt import PunktSentenceTokenizer
 
 Mode = Literal["auto", "lines"]
+Span = tuple[int, int]
 
-# Lower case, without the final full stop, as Punkt keeps them.
-ABBREVIATIONS = """
-a.d a.m approx apr assoc aug ave b.a b.c b.sc bldg blvd brig c capt cf cmdr co col comdr
-corp cpl dec dept dist dr e.g esp est etc ext feb fig figs ft gov hr hrs i.e
-inc jan jr jul jun lt ltd m.a m.d maj messrs mg mme mr mrs ms msgr mt n.b nov oct
-op p.m p.s ph.d pp prof pt pvt rep rev sec sen sep sept sgt sr st vol vols vs u.k u.n u.s u.s.a
-univ
-""".split()
-
-# Words that are lower case inside a sentence: with a capital after a full stop they begin one.
-STARTERS = """
-a about after again all also an and another are as at away because before but by can come could
-did do does down during each even every everybody everyone finally first for from had has have he
-her here his how however i if in inside instead is it its just last later let like many maybe more
-most my never next no nobody not nothing now of on once one only or our out outside over perhaps
-please several she since so some somebody soon still suddenly that the their then there these they
-this those though through to together too two under until up upon very was we well were what when
-where which while who why will with without would yes yet you your
-""".split()
-# Abbreviations only before a number: "No. 5".
-BEFORE_NUMBERS = "no nos art chap sect".split()
-
+_LINE = re.compile(r"[^\n]+")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
 _ITEM = re.compile(r"(?:[-*+\u2022\u2013\u2014]|\(?\d{1,3}[.)]|\(?[a-z]\))[^\S\n]+\S")
-_FINAL = re.compile(r"[.!?\u2026:;,][\"'\u201d\u2019\u00bb)\]]*$")
+_FINAL = re.compile(rf"[.!?\u2026:;,、，،؛۔{scripts.FULL_STOPS}][\"'\u201d\u2019\u00bb)\]」』）]*$")
 _CLOSED_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb)\]]+$")
+_FOR_PUNKT = re.compile(r"[.!?]")
+_INK = re.compile(r"\S")
+_WORD = re.compile(r"\w")
+_LETTER = re.compile(r"[^\W\d_]")
+# Chinese and Japanese sentences follow each other without a space.
+_UNSPACED = re.compile(
+    rf"[{scripts.WIDE}][”’\"')]*\n[“‘\"'(]*[{scripts.WIDE}]|[\u3001-\u303f\uff01-\uff65][”’\"')]*\n"
+)
 _TITLE_LENGTH = 60
+# Characters that Punkt is given at once.
+_WINDOW = 1 << 14
+# Characters of a piece after which a space (Thai, Lao) or a single shad (Tibetan) ends a sentence.
+_DECENT = 60
+_SHAD_LENGTH = 40
+# Characters after a sentence's end that are enough to tell that it is one.
+_AHEAD = 40
+# Characters within which the quotes of a sentence are counted.
+_FAR = 2000
 
 
 @dataclass(frozen=True)
 class Sentence:
     """A sentence, where it stands, and the number of its paragraph.
 
-    `text` is `source[start:end]` with every run of white space as one space. `line` is True when
-    it begins a line of its own inside its paragraph (a list's item, a title).
+    `text` is `source[start:end]` with every run of white space as one space, and a byte order mark
+    is white space. A run with a line break in it is nothing where it stands between two characters
+    of a script written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan).
+    `line` is True when the sentence begins a line of its own inside its paragraph (a list's item, a
+    title).
     """
 
     text: str
@@ -62,29 +68,39 @@ class Sentence:
     line: bool = False
 
 
-def split(text: str, mode: Mode = "auto") -> list[Sentence]:
+def split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> list[Sentence]:
     r"""Split a text into sentences; with mode "lines" every line is one.
+
+    `lang` is a FLORES-200 code; an unknown one is judged by its script.
 
     >>> [each.text for each in split('"Help!" cried Dr. Smith. He had 3.5 apples...')]
     ['"Help!" cried Dr. Smith.', 'He had 3.5 apples...']
     >>> [(each.text, each.paragraph) for each in split("A Title\n\nIt rained.\nIt stopped.")]
     [('A Title', 0), ('It rained.', 1), ('It stopped.', 1)]
+    >>> [each.text for each in split("Am 3. Mai kam Dr. Roth. Es war kalt.", lang="deu_Latn")]
+    ['Am 3. Mai kam Dr. Roth.', 'Es war kalt.']
     """
-    # A same-length stand-in keeps the offsets: carriage returns and a byte order mark are spaces.
-    text = text.replace("\r\n", " \n").replace("\r", "\n").replace("\ufeff", " ")
+    return list(iter_split(text, mode, lang))
+
+
+def iter_split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> Iterator[Sentence]:
+    """Split a text as `split` does, a sentence at a time; a long text costs no more memory.
+
+    >>> next(iter_split("你好。" * 1000, lang="zho_Hans")).text
+    '你好。'
+    """
+    text = _stand_in(text)
     if mode == "lines":
-        spans = [(start, end, number, True) for number, (start, end) in enumerate(_lines(text))]
-    else:
-        spans = [
-            (start, end, number, first and line > 0)
-            for number, (begin, stop) in enumerate(_paragraphs(text))
-            for line, block in enumerate(_blocks(text, begin, stop))
-            for first, (start, end) in _sentences(text, *block)
-        ]
-    return [
-        Sentence(" ".join(text[start:end].split()), start, end, number, line)
-        for start, end, number, line in spans
-    ]
+        for number, (start, end) in enumerate(_lines(text, 0, len(text))):
+            yield Sentence(_collapse(text[start:end]), start, end, number, True)
+        return
+    rules = scripts.rules(lang)
+    for number, (begin, stop) in enumerate(_paragraphs(text)):
+        for line, block in enumerate(_blocks(text, begin, stop, rules)):
+            first = line > 0
+            for start, end in _sentences(text, *block, rules):
+                yield Sentence(_collapse(text[start:end]), start, end, number, first)
+                first = False
 
 
 def join(sentences: Sequence[Sentence]) -> str:
@@ -93,102 +109,403 @@ def join(sentences: Sequence[Sentence]) -> str:
     >>> join(split("One.  Two.\\n\\n\\nThree.")).splitlines()
     ['One. Two.', '', 'Three.']
     """
-    text = ""
+    parts: list[str] = []
     for before, sentence in zip([None, *sentences], sentences, strict=False):
         if before is not None:
             if before.paragraph != sentence.paragraph:
-                text += "\n" if before.line and sentence.line else "\n\n"
-            else:
-                text += "\n" if sentence.line else " "
-        text += sentence.text
-    return text
+                parts.append("\n" if before.line and sentence.line else "\n\n")
+            elif sentence.line:
+                parts.append("\n")
+            elif not _UNSPACED.search(f"{before.text[-3:]}\n{sentence.text[:3]}"):
+                parts.append(" ")
+        parts.append(sentence.text)
+    return "".join(parts)
 
 
-def _lines(text: str) -> Iterator[tuple[int, int]]:
-    for match in re.finditer(r"[^\n]+", text):
+def shorten(
+    sentences: Iterable[Sentence],
+    text: str,
+    length: Callable[[str], int],
+    limit: int,
+    lang: str = "eng_Latn",
+) -> Iterator[Sentence]:
+    """Cut sentences of `text` whose `length` is over `limit` into pieces that are not.
+
+    The cut is made at a sentence's end if there is one (a line may hold several), else at a clause
+    mark, a comma, a space, or between two characters, in about equal pieces.
+
+    >>> text = "First came the rain; then, after hours of wind, came the snow."
+    >>> [each.text for each in shorten(split(text), text, lambda text: len(text.split()), 9)]
+    ['First came the rain;', 'then, after hours of wind, came the snow.']
+    """
+    rules = scripts.rules(lang)
+    for sentence in sentences:
+        if _surely_fits(sentence.text, limit) or (tokens := length(sentence.text)) <= limit:
+            yield sentence
+            continue
+        source = _stand_in(text[sentence.start : sentence.end])
+        line = sentence.line
+        for start, end in _pieces(source, length, limit, len(source) / max(tokens, 1), rules):
+            offset = sentence.start
+            shorter = _collapse(source[start:end])
+            yield Sentence(shorter, offset + start, offset + end, sentence.paragraph, line)
+            line = False
+
+
+def _stand_in(text: str) -> str:
+    """A text of the same length: carriage returns and a byte order mark are white space."""
+    return text.replace("\r\n", " \n").replace("\r", "\n").replace("\ufeff", " ")
+
+
+def _surely_fits(text: str, limit: int) -> bool:
+    """A character has at most four tokens, its bytes; two more begin and end the sentence."""
+    if 4 * len(text) + 2 > limit:
+        return False
+    # The tokenizer writes some characters out: U+FDFA is a phrase of 18 characters.
+    return 4 * len(unicodedata.normalize("NFKC", text)) + 2 <= limit
+
+
+def _collapse(text: str) -> str:
+    if "\n" in text:
+        text = scripts.UNSPACED_BREAK.sub("", text)
+    return " ".join(text.split())
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[Span]:
+    for match in _LINE.finditer(text, start, end):
         if trimmed := _trim(text, *match.span()):
             yield trimmed
 
 
-def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
+def _paragraphs(text: str) -> Iterator[Span]:
     start = 0
-    for match in [*_PARAGRAPH.finditer(text), None]:
+    for match in chain(_PARAGRAPH.finditer(text), [None]):
         end = match.start() if match else len(text)
         if trimmed := _trim(text, start, end):
             yield trimmed
         start = match.end() if match else end
 
 
-def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _blocks(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
     """Cut a paragraph before list items and after a title line; wrapped lines stay together."""
-    lines = [(start + a, start + b) for a, b in _lines(text[start:end])]
     begin = start
-    for (line, stop), (following, _) in pairwise(lines):
-        title = line == start and _is_title(text[line:stop], text[following:end])
-        if title or _ITEM.match(text, following):
+    for (line, stop), (following, next_stop) in pairwise(_lines(text, start, end)):
+        if (
+            _ITEM.match(text, following)
+            or (line == start and _is_title(text, (line, stop), (following, next_stop), end))
+            or rules.spaces
+            or (not rules.english and _begins_anew(text, stop, following))
+        ):
             yield begin, stop
             begin = following
     yield begin, end
 
 
-def _is_title(line: str, rest: str) -> bool:
-    """A short first line without a final mark, followed by a line that begins anew."""
-    begins_anew = rest[:1].isupper() or rest[:1] in "\"'\u201c\u2018\u00ab"
-    short = len(line) <= _TITLE_LENGTH and line[:1].isupper()
-    return short and begins_anew and not _FINAL.search(line) and _FINAL.search(rest) is not None
+def _is_title(text: str, first: Span, second: Span, end: int) -> bool:
+    """A short first line without a final mark, followed by a line that begins anew.
+
+    In a script without capitals nothing begins anew, and a second line of twice the length tells.
+    """
+    if first[1] - first[0] > _TITLE_LENGTH or _FINAL.search(text, *first):
+        return False
+    line, rest = text[slice(*first)], text[second[0]]
+    # The last characters are enough to find the final mark.
+    if not _FINAL.search(text, max(second[0], end - 80), end):
+        return False
+    if line[:1].isupper():
+        return rest.isupper() or rest in "\"'\u201c\u2018\u00ab"
+    caseless = unicodedata.category(line[0]) == "Lo"
+    return caseless and 2 * len(line) < min(_TITLE_LENGTH, second[1] - second[0])
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[bool, tuple[int, int]]]:
-    """Yield (is the block's first, span) of a block's sentences."""
-    spans: list[tuple[int, int]] = []
-    for a, b in _punkt().span_tokenize(text[start:end]):
-        a, b = start + a, start + b
-        if spans and _goes_on(text, spans[-1], (a, b)):
-            spans[-1] = (spans[-1][0], b)
-        elif trimmed := _trim(text, a, b):
-            spans.append(trimmed)
-    for number, span in enumerate(spans):
-        yield number == 0, span
+def _begins_anew(text: str, stop: int, following: int) -> bool:
+    """Chinese and Japanese: an indented line, a list's item, a line of dialogue after another."""
+    return (
+        "\u3000" in text[stop:following]
+        or scripts.ITEM.match(text, following) is not None
+        or (text[following] in "「『" and text[stop - 1] in "」』。！？")
+    )
 
 
-def _goes_on(text: str, before: tuple[int, int], after: tuple[int, int]) -> bool:
+def _sentences(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """The spans of a block's sentences."""
+    spans = chain.from_iterable(
+        _punkt_spans(text, *piece, rules) for piece in _at_marks(text, start, end, rules)
+    )
+    held: Span | None = None
+    for a, b in spans:
+        if (after := _trim(text, a, b)) is None:
+            continue
+        if held and _goes_on(text, held, after, rules):
+            held = held[0], after[1]
+            continue
+        if held:
+            yield from _at_spaces(text, held, rules)
+        held = after
+    if held:
+        yield from _at_spaces(text, held, rules)
+
+
+def _at_marks(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """Cut after the marks that end a sentence wherever they stand."""
+    begin = seen = start
+    words = False
+    for match in rules.marks.finditer(text, start, end):
+        # Nothing is read twice, however many marks follow each other.
+        words = words or _WORD.search(text, seen, match.start()) is not None
+        seen = match.end()
+        cut = _after_quotes(text, begin, match.end(), end)
+        if words and (cut == end or _ends_here(text, begin, match, cut)):
+            yield begin, cut
+            begin = seen = cut
+            words = False
+    if begin < end:
+        yield begin, end
+
+
+def _after_quotes(text: str, begin: int, cut: int, end: int) -> int:
+    """Move a cut behind typewriter quotes that close: the same sign opens the next sentence."""
+    while cut < end and (quote := text[cut]) in "\"'":
+        follower = text[cut + 1 : cut + 2]
+        if follower.isalnum() and text.count(quote, max(begin, cut - _FAR), cut) % 2 == 0:
+            break
+        cut += 1
+    return cut
+
+
+def _ends_here(text: str, begin: int, match: re.Match[str], cut: int) -> bool:
+    if text[cut] in "、，,;；:：،؛…" or not scripts.is_boundary(text, cut):
+        return False
+    if scripts.ELLIPSIS.match(text, match.start()):
+        letter = _LETTER.search(text, cut, cut + 8)
+        return letter is not None and letter[0].isupper()
+    if match[0] in scripts.SHADS:  # one alone parts clauses as well
+        return cut - begin >= _SHAD_LENGTH
+    return text[cut - 1] not in "」』”’\"'" or not scripts.AFTER_QUOTE.match(text, cut)
+
+
+def _punkt_spans(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """Punkt's sentences, found window by window: a few words tell it whether one ends there."""
+    if not _FOR_PUNKT.search(text, start, end):
+        yield start, end
+        return
+    punkt, begin = _punkt(rules), start
+    while True:
+        stop = _window(text, begin, end)
+        spans = [(begin + a, begin + b) for a, b in punkt.span_tokenize(text[begin:stop])]
+        for (_, cut), (following, _) in pairwise(spans):
+            if following > start:  # not found in the window before as well
+                yield start, cut
+                start = following
+        if stop == end:
+            yield start, end
+            return
+        begin = _overlap(text, begin, stop)
+
+
+def _window(text: str, begin: int, end: int) -> int:
+    """The end of a window, after a whole word if there is a space in it."""
+    stop = begin + _WINDOW
+    if stop >= end:
+        return end
+    while stop > begin and not text[stop].isspace():
+        stop -= 1
+    return stop if stop > begin else begin + _WINDOW
+
+
+def _overlap(text: str, begin: int, stop: int) -> int:
+    """Where the next window begins: three words back (the end of one may be « word . » »)."""
+    place = stop
+    for _ in range(3):
+        before = place
+        while before > begin and text[before - 1].isspace():
+            before -= 1
+        while before > begin and not text[before - 1].isspace():
+            before -= 1
+        if before == begin:
+            break
+        place = before
+    return place
+
+
+def _goes_on(text: str, before: Span, after: Span, rules: Rules) -> bool:
     """Punkt ends a sentence after `?"` or `?)`; before a lower-case word it is not the end.
 
     A list's bare number ("1.") goes on as well, and so does a sentence before lone marks ("!?").
     """
     # The end is enough to judge by, and keeps a sentence of many parts from being read each time.
-    head, tail = text[max(before[0], before[1] - 9) : before[1]], text[slice(*after)]
-    if re.fullmatch(r"\(?\d{1,3}[.)]", head) or not re.search(r"\w", tail):
+    head = text[max(before[0], before[1] - 9) : before[1]]
+    if re.fullmatch(r"\(?\d{1,3}[.)]", head) or not _WORD.search(text, *after):
         return True
-    return bool(_CLOSED_END.search(head)) and tail[:1].islower()
+    if _CLOSED_END.search(head) and text[after[0]].islower():
+        return True
+    return not rules.english and _goes_on_abroad(text, before, after, rules)
 
 
-def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
-    inner = text[start:end]
-    if not inner.strip():
+def _goes_on_abroad(text: str, before: Span, after: Span, rules: Rules) -> bool:
+    """What Punkt does not know without training, and what it does not know of other scripts."""
+    tail = text[after[0] : min(after[1], after[0] + 40)]
+    if before[1] == after[0] and text[before[1] - 1] in ".!?" and tail[0] in "\"'”’»“«)]}":
+        return True
+    # Who begins with a capital does not begin the next sentence without one. A dash may precede.
+    first = _LETTER.search(text, before[0], min(before[1], before[0] + 40))
+    if first and first[0].isupper() and tail.lstrip("—–- \u00a0")[:1].islower():
+        return True
+    head = " ".join(text[max(before[0], before[1] - 40) : before[1]].split())
+    return bool(rules.goes_on and rules.goes_on.search(head + "\n" + " ".join(tail.split())))
+
+
+def _at_spaces(text: str, span: Span, rules: Rules) -> Iterator[Span]:
+    """Thai and Lao: a space ends a sentence of decent length where the next word lets it."""
+    start, end = span
+    if rules.spaces:
+        for match in scripts.SPACE_BETWEEN_LETTERS.finditer(text, start, end):
+            goes_on = rules.spaces.match(text, match.end())
+            if match.start() - start >= (4 * _DECENT if goes_on else _DECENT):
+                yield start, match.start()
+                start = match.end()
+    yield start, end
+
+
+def _trim(text: str, start: int, end: int) -> Span | None:
+    if (first := _INK.search(text, start, end)) is None:
         return None
-    return start + len(inner) - len(inner.lstrip()), end - len(inner) + len(inner.rstrip())
+    while text[end - 1].isspace():
+        end -= 1
+    return first.start(), end
 
 
-@lru_cache(maxsize=1)
-def _punkt() -> PunktSentenceTokenizer:
+def _pieces(
+    source: str, length: Callable[[str], int], limit: int, rate: float, rules: Rules
+) -> Iterator[Span]:
+    """Pieces of a long sentence; `rate` is its number of characters a token."""
+
+    def measure(start: int, end: int) -> int:
+        return length(_collapse(source[start:end]))
+
+    begin = 0
+    while begin < len(source):
+        reach = _reach(measure, begin, len(source), limit, rate)
+        known = reach = _whole_sign(source, begin, reach, measure, limit)
+        end = _cut(source, begin, reach, rules)
+        # A shorter piece may have more tokens: half a word costs more than the word.
+        while end != known and end > begin + 1 and measure(begin, end) > limit:
+            reach = min(reach, end) - max(1, (end - begin) // 8)
+            end = _cut(source, begin, max(reach, begin + 1), rules)
+        if piece := _trim(source, begin, end):
+            yield piece
+        begin = end
+
+
+def _reach(
+    measure: Callable[[int, int], int], begin: int, end: int, limit: int, rate: float
+) -> int:
+    """About the longest stretch from `begin` that fits, in few measurements."""
+    good, bad = begin, end + 1
+    size = int(rate * limit * 0.97)
+    halve = False
+    while bad - good > 1:
+        probe = min(max(begin + size, good + 1), bad - 1)
+        tokens = measure(begin, probe)
+        if tokens <= limit:
+            good = probe
+            if tokens >= 0.92 * limit:
+                break
+        else:
+            bad = probe
+        size = int((probe - begin) * min(8.0, 0.97 * limit / max(tokens, 1)))
+        # Proportion is right for prose; halving every other time is never slow.
+        if halve and bad <= end:
+            size = (good + bad) // 2 - begin
+        halve = not halve
+    return max(good, begin + 1)
+
+
+def _whole_sign(
+    source: str, begin: int, reach: int, measure: Callable[[int, int], int], limit: int
+) -> int:
+    """Move a reach that ends inside its only sign (an emoji of many parts) to the sign's end."""
+    far = min(len(source), 2 * reach - begin + 32)
+    places = (
+        place for place in range(begin + 1, far + 1) if scripts.is_boundary(source, place, begin)
+    )
+    end = next(places, reach)
+    return end if end > reach and measure(begin, end) <= limit else reach
+
+
+def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
+    """The best place for a cut up to `reach`: of the best kind, and near to make equal pieces."""
+    if reach == len(source):
+        return reach
+    rest = len(source) - begin
+    aim = begin + rest // -(-rest // (reach - begin))
+    low = begin + (aim - begin) // 2
+
+    def nearest(places: Iterable[int]) -> int | None:
+        fit = (
+            place for place in places if place > begin and scripts.is_boundary(source, place, begin)
+        )
+        return min(fit, key=lambda place: abs(place - aim), default=None)
+
+    # What follows tells whether a sentence ends at the reach; the last end is the stretch's own.
+    ahead = min(reach + _AHEAD, len(source))
+    ends = [end for _, end in _sentences(source, begin, ahead, rules)]
+    if (best := nearest(end for end in ends[:-1] if end <= reach)) is not None:
+        return best
+    for pattern in scripts.CLAUSES:
+        matches = pattern.finditer(source, low, min(reach + 1, len(source)))
+        if (best := nearest(m.end() for m in matches if low < m.end() <= reach)) is not None:
+            return best
+    if not scripts.SPACELESS_PAIR.match(source, reach - 1):
+        spaces = [m.end() for m in scripts.SPACE.finditer(source, begin, reach)]
+        if (best := nearest(spaces[-1:])) is not None:
+            return best
+    soft = (m.end() for m in scripts.SOFT.finditer(source, low, reach))
+    if (best := nearest(soft)) is not None:
+        return best
+    return _between_characters(source, begin, aim, reach)
+
+
+def _between_characters(source: str, begin: int, aim: int, reach: int) -> int:
+    for place in chain(range(aim, begin, -1), range(aim + 1, reach + 1)):
+        if scripts.is_boundary(source, place, begin):
+            return place
+    return reach
+
+
+@cache
+def _punkt(rules: Rules) -> PunktSentenceTokenizer:
     import nltk.data
     from nltk.tokenize.punkt import (
         _ORTHO_BEG_UC,
         _ORTHO_MID_LC,
+        PunktLanguageVars,
         PunktParameters,
         PunktSentenceTokenizer,
         PunktTokenizer,
     )
 
     try:
-        nltk.data.find("tokenizers/punkt_tab/english/")
-        return PunktTokenizer("english")
+        if not rules.model:
+            raise LookupError
+        nltk.data.find(f"tokenizers/punkt_tab/{rules.model}/")
+        punkt = PunktTokenizer(rules.model)
     except LookupError:
         parameters = PunktParameters()
-        parameters.abbrev_types.update(ABBREVIATIONS)
-        parameters.sent_starters.update(STARTERS)
-        parameters.collocations.update((word, "##number##") for word in BEFORE_NUMBERS)
-        for word in STARTERS:
+        parameters.abbrev_types.update(rules.abbreviations)
+        parameters.sent_starters.update(rules.starters)
+        parameters.collocations.update((word, "##number##") for word in rules.before_numbers)
+        for word in rules.starters:
             parameters.add_ortho_context(word, _ORTHO_BEG_UC | _ORTHO_MID_LC)
-        return PunktSentenceTokenizer(parameters)
+        punkt = PunktSentenceTokenizer(parameters)
+    variables = PunktLanguageVars()
+    if not rules.english:
+        punkt._params.abbrev_types.update(rules.abbreviations)
+        closing = {"re_boundary_realignment": rules.closing}
+        variables = type("LanguageVars", (PunktLanguageVars,), closing)()
+    # NLTK's own patterns give up after some seconds, which a busy machine may well need.
+    flags = re.UNICODE | re.VERBOSE
+    variables._re_period_context = re.compile(variables.period_context_re().pattern, flags)
+    variables._re_word_tokenizer = re.compile(variables._word_tokenizer_re().pattern, flags)
+    punkt._lang_vars = variables
+    return punkt

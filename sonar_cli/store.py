@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sonar_cli.config import ModelPaths
+from sonar_cli.config import SUMMARY_CUE, ModelPaths
 from sonar_cli.errors import DownloadError, UsageError
 
 MINI = "mini"
@@ -28,6 +28,9 @@ PUBLISHED = {
     "900m": ("raxtemur/sonar-llm-900m", "698 M"),
     "1.3b": ("raxtemur/sonar-llm-1.3b", "1.3 B"),
 }
+# Those that were trained to write summaries as well: the cue they answer to, and how many sentences
+# they are shown at once. Its authors have published neither, so these are ours.
+SUMMARIZERS = {"1.3b": (SUMMARY_CUE, 64)}
 SONAR_ENCODER = "cointegrated/SONAR_200_text_encoder"
 SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
 # What repositories call their SentencePiece file; SONAR's own name is the first.
@@ -55,6 +58,19 @@ class KnownModel:
     source: str
     parameters: str
     present: bool
+    summaries: bool = False
+
+
+@dataclass(frozen=True)
+class Summarizer:
+    """What a predictor that was trained to write summaries goes by.
+
+    `cue` is the sentence after which it writes one, `context` the most sentences it is to be shown
+    in front of that; None where nobody says.
+    """
+
+    cue: str
+    context: int | None
 
 
 def resolve(
@@ -91,14 +107,39 @@ def resolve(
     )
 
 
+def summarizer(model: str, predictor: Path | None = None) -> Summarizer | None:
+    """Tell whether a model was trained to write summaries: by our list, or by its own config.
+
+    `predictor` is its folder, where that is here. None means that it was not.
+    """
+    name = next((name for name, (repository, _) in PUBLISHED.items() if model == repository), model)
+    if name.casefold() in SUMMARIZERS:
+        return Summarizer(*SUMMARIZERS[name.casefold()])
+    if predictor is None or not (predictor / _CONFIG).is_file():
+        return None
+    from sonar_cli.model.files import read_json
+
+    raw = read_json(predictor / _CONFIG)
+    if not isinstance(cue := raw.get("summary_cue"), str):
+        return None
+    longest = raw.get("trained_len")
+    return Summarizer(cue, longest if isinstance(longest, int) and longest > 0 else None)
+
+
+def published(model: str) -> bool:
+    """Tell whether a model is one of the published predictors, of which we know what they can."""
+    return model.casefold() in PUBLISHED or any(model == each for each, _ in PUBLISHED.values())
+
+
 def known() -> tuple[KnownModel, ...]:
     """Return the models that have names, and whether their files are here."""
     hub = _Hub(offline=True, progress=False)
     published = (
-        KnownModel(name, repository, size, hub.has_model(repository))
+        KnownModel(name, repository, size, hub.has_model(repository), name in SUMMARIZERS)
         for name, (repository, size) in PUBLISHED.items()
     )
-    return (KnownModel(MINI, "in the package", "8 M with its codec", True), *published)
+    own = summarizer(MINI, EMBEDDED / "predictor") is not None
+    return (KnownModel(MINI, "in the package", "8 M with its codec", True, own), *published)
 
 
 def _predictor(model: str, config: str | None, hub: _Hub, wanted: bool) -> tuple[Path, Path | None]:

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ HELP = DOCS / "command-line.md"
 COMMANDS = (
     "",
     "continue",
+    "summarize",
     "encode",
     "decode",
     "train",
@@ -48,8 +50,11 @@ COMMANDS = (
     "models list",
     "models pull",
     "models path",
+    "cache",
+    "cache info",
+    "cache clear",
 )
-TABLE = re.compile(r"(<!-- sonar-llm evaluate mini -->\n)(.*?)(\n<!-- end -->)", re.S)
+TABLE = re.compile(r"(<!-- sonar-llm (evaluate \w+) -->\n)(.*?)(\n<!-- end -->)", re.S)
 
 # What a line needs decides how a test runs it; all that is in none of these runs as it stands.
 SET_UP = ("python3 -m venv", "pip install")
@@ -330,18 +335,20 @@ def _write_help() -> None:
     HELP.write_text(f"{before}## Help\n\n" + "\n\n".join(map(_help, COMMANDS)) + "\n")
 
 
-def _write_table() -> None:
-    from sonar_cli.evaluation import mini
-    from sonar_cli.evaluation.tables import markdown
-    from sonar_cli.model.load import load_model
-    from sonar_cli.store import resolve
-
-    table = markdown(mini.run(load_model(resolve("mini"), "cpu")))
-    page = DOCS / "mini.md"
-    page.write_text(TABLE.sub(lambda found: found[1] + table + found[3], page.read_text()))
+def _write_tables() -> None:
+    """Measure what a page's marks name, and write what comes out between them."""
+    for page in PAGES:
+        text = page.read_text()
+        for start, command, _, end in TABLE.findall(text):
+            with tempfile.TemporaryDirectory() as folder:
+                assert run([*command.split(), "-o", f"{folder}/table"]) == 0
+                table = Path(folder, "table").read_text().strip()
+            old = re.compile(re.escape(start) + ".*?" + re.escape(end), re.S)
+            text = old.sub(lambda _, new=start + table + end: new, text)
+        page.write_text(text)
 
 
 if __name__ == "__main__":
     _write_help()
     if "--table" in sys.argv:
-        _write_table()
+        _write_tables()

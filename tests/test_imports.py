@@ -18,14 +18,31 @@ ALLOWED = {
     "config": set(),
     "options": {"config"},
     "inputs": {"errors"},
-    "sentences": set(),
+    "sentences": {"scripts"},
+    "scripts": set(),
     "store": {"config", "errors", "model"},
     "model": {"config", "errors", "model"},
     "pipeline": {"config", "model"},
+    "blocks": set(),
+    "markdown": {"blocks"},
+    "html": {"blocks", "errors"},
+    "documents": {"blocks", "errors", "html", "markdown", "sentences"},
+    "cache": {"errors"},
+    "vectors": {"cache", "model"},
+    "salience": {"vectors"},
+    "summarize": {"config", "documents", "errors", "model", "pipeline", "salience", "vectors"},
     "training": {"config", "errors", "model", "training"},
-    "evaluation": {"config", "errors", "model", "pipeline", "mini", "evaluation"},
+    "evaluation": {
+        *("config", "documents", "errors", "evaluation", "mini", "model", "pipeline"),
+        *("sentences", "store", "summarize", "vectors"),
+    },
     "mini": {"config", "errors", "model", "training", "mini"},
-    "render": {"config", "sentences", "store", "evaluation"},
+    "render": {"config", "sentences", "store", "evaluation", "render"},
+    "running": {"config", "errors", "inputs", "mini", "model", "render", "store"},
+    "summarizing": {
+        *("cache", "config", "documents", "errors", "model", "render", "running"),
+        *("store", "summarize", "vectors"),
+    },
     "__main__": {"cli"},
 }
 HEAVY = ("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece")
@@ -33,7 +50,9 @@ ONLY_IN = {
     "rich": {"render"},
     "click": {"cli", "options"},
     "huggingface_hub": {"store"},
-    "nltk": {"sentences"},
+    "nltk": {"sentences", "evaluation"},
+    "rouge_score": {"evaluation"},
+    "sumy": {"evaluation"},
     "sonar": {"model"},
     "fairseq2": {"model"},
     "sentencepiece": {"model", "mini"},
@@ -80,14 +99,19 @@ def test_the_story_world_needs_no_torch() -> None:
 
 
 def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
-    for name in ("cli", "options", "render", "inputs", "sentences", "store"):
-        names = _imports(PACKAGE / f"{name}.py", top_level=True)
-        assert not {each.split(".")[0] for each in names} & set(HEAVY), name
+    modules = ("cli", "options", "running", "summarizing", "inputs", "sentences", "store", "cache")
+    for file in [*(PACKAGE / f"{name}.py" for name in modules), *(PACKAGE / "render").iterdir()]:
+        if file.suffix == ".py":
+            names = _imports(file, top_level=True)
+            assert not {each.split(".")[0] for each in names} & set(HEAVY), file.name
 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "continue", "encode", "decode", "train", "evaluate", "models", "models list"],
+    [
+        *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
+        *("models", "models list", "cache", "cache info"),
+    ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:
     code = (

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonar_cli.config import BEGIN_SENTENCE, END_SENTENCE, GenerationOptions
+from sonar_cli.config import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE, GenerationOptions
 from sonar_cli.mini import recipe, world
 from sonar_cli.model.load import Model, load_model
 from sonar_cli.model.tokenizer import UNK, Tokenizer
@@ -54,6 +54,7 @@ def _weights(folder: Path) -> dict[str, bytes]:
 def test_what_comes_out_loads_and_writes(model: Model) -> None:
     assert model.codec.languages == ("eng_Latn",)
     assert model.predictor.config.add_begin
+    assert model.predictor.config.summary_cue == SUMMARY_CUE
     options = GenerationOptions(sentences=2, beam_size=1, max_tokens=8)
     steps = list(generate(model, ["One day Lily found a kite."], options))
     assert steps[-1].stop_reason is not None
@@ -101,7 +102,7 @@ def test_the_codec_reads_the_world_its_marks_and_a_little_else() -> None:
     assert texts == recipe._sentences(SIZES, 0) != recipe._sentences(SIZES, 1)
 
 
-def test_the_predictor_reads_whole_stories_from_begin_to_end(
+def test_the_predictor_reads_whole_stories_and_every_second_ones_summary(
     trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     read: list[list[str]] = []
@@ -115,9 +116,26 @@ def test_the_predictor_reads_whole_stories_from_begin_to_end(
         shutil.copytree(trained / stage, tmp_path / stage)
     with pytest.raises(InterruptedError):
         _train(tmp_path)
-    stories = world.stories(SIZES.predictor_stories)
-    told = [[BEGIN_SENTENCE, *each.sentences, END_SENTENCE] for each in stories]
-    assert read == [list(chain.from_iterable(told))]
+    expected: list[str] = []
+    for number, story in enumerate(world.stories(SIZES.predictor_stories)):
+        expected += [BEGIN_SENTENCE, *story.sentences]
+        expected += [SUMMARY_CUE, *story.summary] if number % 2 else []
+    assert read == [expected]
+
+
+@pytest.mark.parametrize("with_summary", [False, True])
+def test_what_follows_is_the_next_sentence_or_the_end(with_summary: bool) -> None:
+    """After a story comes its end, cue or no cue; after the cue its summary, and the end again."""
+    story = world.story(3)
+    given, following = recipe._document(story, with_summary)
+    pairs = dict(zip(given, following, strict=True))
+    assert pairs[BEGIN_SENTENCE] == story.sentences[0]
+    assert pairs[story.sentences[-1]] == END_SENTENCE
+    assert [pairs[each] for each in story.sentences[:-1]] == list(story.sentences[1:])
+    if with_summary:
+        assert pairs[SUMMARY_CUE] == story.summary[0]
+        assert pairs[story.summary[-1]] == END_SENTENCE
+    assert (SUMMARY_CUE in given) == with_summary
 
 
 def test_a_second_run_does_nothing_again(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

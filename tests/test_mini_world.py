@@ -130,6 +130,7 @@ def test_summaries_are_short_and_name_the_character(told: list[Story]) -> None:
     for each in told:
         assert 1 <= len(each.summary) <= 3
         assert each.name in each.summary[0]
+    assert {len(each.summary) for each in told} == {1, 2, 3}
 
 
 def test_dialogue_occurs_and_has_one_sentence_in_its_quotes(told: list[Story]) -> None:

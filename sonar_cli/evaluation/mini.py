@@ -41,7 +41,7 @@ class Told:
 
 def run(
     model: Model,
-    stories: int = STORIES,
+    count: int = STORIES,
     seed: int = SEED,
     progress: Progress | None = None,
 ) -> list[Row]:
@@ -50,17 +50,22 @@ def run(
     Every sentence of a story is encoded and decoded; its first two are continued with the default
     options. `progress` may wrap the stories, to show how far it is.
     """
-    told = world.stories(stories, seed, held_out=True)
-    wrapped = iter(progress(told, stories) if progress else told)
+    told = stories(count, seed)
+    wrapped = iter(progress(told, count) if progress else told)
     made: list[Told] = []
     while together := list(islice(wrapped, _TOGETHER)):
         made += _tell(model, together)
     return _rows(made)
 
 
-def held_out(stories: int, seed: int = SEED) -> Iterator[tuple[str, ...]]:
+def stories(count: int = STORIES, seed: int = SEED) -> Iterator[world.Story]:
+    """Yield the held-out stories that everything is measured on."""
+    return world.stories(count, seed, held_out=True)
+
+
+def held_out(count: int, seed: int = SEED) -> Iterator[tuple[str, ...]]:
     """Yield held-out stories as sentences alone."""
-    return (story.sentences for story in world.stories(stories, seed, held_out=True))
+    return (story.sentences for story in stories(count, seed))
 
 
 def _tell(model: Model, stories: Sequence[world.Story]) -> list[Told]:

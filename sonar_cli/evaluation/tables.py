@@ -8,6 +8,14 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
+class Tables:
+    """What an evaluation found, as Markdown and as JSON Lines."""
+
+    markdown: str
+    json_lines: str
+
+
+@dataclass(frozen=True)
 class Row:
     """One measure: a share in [0, 1], how many cases it counts, and the share to reach, if any.
 

@@ -25,11 +25,13 @@ from torch import Tensor, nn
 from sonar_cli.config import (
     BEGIN_SENTENCE,
     END_SENTENCE,
+    SUMMARY_CUE,
     PredictorConfig,
     RopeScaling,
     TransformerConfig,
 )
 from sonar_cli.mini import world
+from sonar_cli.mini.patterns import BEATS
 from sonar_cli.model import checkpoints
 from sonar_cli.model.codec import Codec
 from sonar_cli.model.decoder import TextDecoder
@@ -100,7 +102,7 @@ def _sentences(sizes: Sizes, seed: int) -> list[str]:
     """Return the codec's text: every sentence of the training stories once, and a little else."""
     told = world.stories(sizes.codec_stories, seed)
     sentences = sorted(set(chain.from_iterable(each.sentences + each.summary for each in told)))
-    special = [BEGIN_SENTENCE, END_SENTENCE] * max(1, len(sentences) // 400)
+    special = [BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE] * max(1, len(sentences) // 100)
     return sentences + special + list(_other_text(len(sentences) // 20, seed))
 
 
@@ -192,34 +194,51 @@ def _predictor(
     folder: Path, codec: Codec, sizes: Sizes, seed: int, device: torch.device, progress: bool
 ) -> Predictor:
     predictor = Predictor(_predictor_config()).to(device)
-    told = [each.sentences for each in world.stories(sizes.predictor_stories, seed)]
-    documents = [[BEGIN_SENTENCE, *sentences, END_SENTENCE] for sentences in told]
-    starts = np.cumsum([0, *map(len, documents)])
-    flat = list(chain.from_iterable(documents))
-    vectors = _vectors(folder / "vectors.pt", codec, flat, progress)
-    target = Rows.of(codec.tokenizer.target(text, LANG) for text in flat)
+    documents = [
+        _document(story, with_summary=number % 2 == 1)
+        for number, story in enumerate(world.stories(sizes.predictor_stories, seed))
+    ]
+    starts = np.cumsum([0, *(len(given) for given, _ in documents)])
+    given = list(chain.from_iterable(given for given, _ in documents))
+    following = chain.from_iterable(following for _, following in documents)
+    vectors = _vectors(folder / "vectors.pt", codec, given, progress)
+    target = Rows.of(codec.tokenizer.target(text, LANG) for text in following)
     batches = Batches(np.diff(starts), sizes.predictor_batch, seed)
 
     def loss(step: int) -> Tensor:
         spans = [(starts[i], starts[i + 1]) for i in batches.at(step)]
         longest = max(end - start for start, end in spans)
-        batch = torch.zeros(len(spans), longest - 1, WIDTH)
-        mask = torch.zeros(len(spans), longest - 1, dtype=torch.bool)
+        batch = torch.zeros(len(spans), longest, WIDTH)
+        mask = torch.zeros(len(spans), longest, dtype=torch.bool)
         for row, (start, end) in enumerate(spans):
-            batch[row, : end - start - 1] = vectors[start : end - 1].float()
-            mask[row, : end - start - 1] = True
-        following = np.concatenate([np.arange(start + 1, end) for start, end in spans])
+            batch[row, : end - start] = vectors[start:end].float()
+            mask[row, : end - start] = True
+        rows = np.concatenate([np.arange(start, end) for start, end in spans])
         return next_sentence_loss(
             predictor,
             codec.decoder,
             batch.to(device),
             mask.to(device),
-            target.padded(following, device),
+            target.padded(rows, device),
         )
 
     schedule = Schedule(sizes.predictor_steps, sizes.predictor_rate, warmup=200, seed=seed)
     fit({"predictor": predictor}, loss, schedule, folder, name="predictor", progress=progress)
     return _freeze(predictor)
+
+
+def _document(story: world.Story, with_summary: bool) -> tuple[list[str], list[str]]:
+    """Return a story's sentences as given and, sentence by sentence, what follows each of them.
+
+    A story is followed by its end whether or not the cue and its summary come after it, so that
+    one predictor learns to end stories and to sum them up.
+    """
+    given = [BEGIN_SENTENCE, *story.sentences]
+    following = [*story.sentences, END_SENTENCE]
+    if with_summary:
+        given += [SUMMARY_CUE, *story.summary]
+        following += [*story.summary, END_SENTENCE]
+    return given, following
 
 
 def _vectors(file: Path, codec: Codec, sentences: list[str], progress: bool) -> Tensor:
@@ -253,6 +272,8 @@ def _predictor_config() -> PredictorConfig:
         head_dim=32,
         rope_scaling=RopeScaling(),
         add_begin=True,
+        summary_cue=SUMMARY_CUE,
+        trained_len=len(BEATS),
     )
 
 

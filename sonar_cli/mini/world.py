@@ -1,11 +1,10 @@
 """The story world: short children's stories with a plot, written by a small grammar.
 
 Someone somewhere wants something, something is in the way, they try, a friend helps, and it ends
-with a closing line. A story is told by one of six narrators
-in one of two voices, and everything in it stays the same:
-the main character, the thing, the place, the helper, the weather. Stories are deterministic by
-seed. About one in twenty combinations of character, thing and place is held out: training
-stories never use it, held-out stories use nothing else.
+with a closing line. A story is told and summed up by one of six narrators in one of two voices,
+and everything in it stays the same: the main character, the thing, the place, the helper, the
+weather. Stories are deterministic by seed. About one in twenty combinations of character, thing
+and place is held out: training stories never use it, held-out stories use nothing else.
 
 >>> told = story(7)
 >>> told == story(7), 5 <= len(told.sentences) <= 15
@@ -42,6 +41,8 @@ NARRATORS = 6
 # Each narrator has two voices, which differ from the first sentence on: what comes next can be told
 # from what was said.
 VOICES = 2
+# What a narrator's summary says: who wanted what, who helped, what the story was about.
+SUMMARY_PARTS = ((0, 1, 2), (0, 1), (0, 2), (0, 1, 2), (0, 1), (0,))
 # One combination in so many is kept from training.
 HELD_OUT_SHARE = 20
 
@@ -70,7 +71,7 @@ def story(seed: int, held_out: bool = False) -> Story:
     forms = (_PATTERNS[beat][narrator] for beat in told)
     sentences = tuple(render(voices[voice % len(voices)], slots) for voices in forms)
     summaries = _PATTERNS["summary"]
-    summary = tuple(render(_pick(draw, summaries[part]), slots) for part in _summary_parts(draw))
+    summary = tuple(render(summaries[part][voice], slots) for part in SUMMARY_PARTS[narrator])
     return Story(sentences, summary, slots["name"], _combination(slots))
 
 
@@ -117,11 +118,6 @@ def _facts(draw: random.Random) -> dict[str, str]:
 
 def _combination(slots: dict[str, str]) -> tuple[str, str, str]:
     return slots["name"], slots["thing"], slots["place"]
-
-
-def _summary_parts(draw: random.Random) -> list[int]:
-    # The first part names character, wish and obstacle; the others may be left out.
-    return [0] + [part for part in (1, 2) if draw.random() < 0.5]
 
 
 def _pick(draw: random.Random, choices: list[str] | tuple[str, ...]) -> str:

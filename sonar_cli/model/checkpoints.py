@@ -407,6 +407,7 @@ def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
     if scaling is not None:
         rope = {"rope_type": "llama3", **asdict(scaling)}
         rope["original_max_position_embeddings"] = rope.pop("original_max_len")
+    trained_for = {"summary_cue": config.summary_cue, "trained_len": config.trained_len}
     return {
         "llama_config": {
             "hidden_size": config.hidden,
@@ -422,4 +423,5 @@ def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
         },
         "embed_dim": config.embed_dim,
         "add_begin": config.add_begin,
+        **{key: value for key, value in trained_for.items() if value is not None},
     }

@@ -52,6 +52,11 @@ class Codec:
         return self.encoder.config.width
 
     @property
+    def max_len(self) -> int:
+        """The most tokens that the encoder reads of a sentence, language and eos included."""
+        return self.encoder.config.max_len
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """FLORES-200 codes that can be encoded and decoded."""
         return self.tokenizer.languages

@@ -43,6 +43,11 @@ class SonarSpaceCodec:
         self._to_text = text.EmbeddingToTextModelPipeline(decoder, tokenizer, device=device)
 
     @property
+    def max_len(self) -> int:
+        """The most tokens that the encoder reads of a sentence."""
+        return checkpoints.ENCODER_MAX_LEN
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """FLORES-200 codes that can be encoded and decoded."""
         return self.tokenizer.languages

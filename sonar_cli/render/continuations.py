@@ -1,23 +1,18 @@
-"""What the user sees: plain text and JSON Lines in pipes, running prose on a terminal."""
+"""Continuations: a line a sentence, JSON Lines, or running prose on a terminal."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from sonar_cli.config import Step
+from sonar_cli.render.progress import console
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from sonar_cli.evaluation.tables import Row
     from sonar_cli.sentences import Sentence
-    from sonar_cli.store import KnownModel
-
-Item = TypeVar("Item")
 
 
 class Writer(Protocol):
@@ -33,13 +28,64 @@ class Writer(Protocol):
         """End the text."""
 
 
-def writer(out: TextIO, format: str, echo: bool, multiple: bool, terminal: bool) -> Writer:
-    """Choose how continuations are written to `out`."""
+def writer(
+    out: TextIO,
+    format: str,
+    echo: bool,
+    multiple: bool,
+    terminal: bool,
+    langs: Sequence[str] = (),
+) -> Writer:
+    """Choose how continuations are written to `out`, in their own or in other languages."""
     if format == "jsonl":
-        return JsonLines(out)
-    if terminal:
-        return Terminal(multiple)
-    return Lines(out, echo)
+        plain: Writer = JsonLines(out)
+    elif terminal:
+        plain = Terminal(multiple or len(langs) > 1)
+    else:
+        plain = Lines(out, echo)
+    return Languages(plain, langs) if langs else plain
+
+
+class Languages:
+    """The same text in several languages: the first as it is made, the others when it has ended."""
+
+    def __init__(self, plain: Writer, langs: Sequence[str]) -> None:
+        self.plain = plain
+        self.langs = langs
+        self.begun: tuple[str, Sequence[Sentence]] | None = None
+        self.steps: list[Step] = []
+
+    def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
+        """Begin the text in the first language."""
+        self.begun, self.steps = (file, prompt), []
+        self.plain.begin(self._title(file, 0), prompt)
+
+    def step(self, step: Step) -> None:
+        """Show the Step in the first language; keep it for the others."""
+        self.steps.append(step)
+        self._show(step, 0)
+
+    def finish(self) -> None:
+        """End the first language and write the others, which were held back."""
+        self.plain.finish()
+        if self.begun is None:
+            return
+        file, prompt = self.begun
+        self.begun = None
+        for number in range(1, len(self.langs)):
+            self.plain.begin(self._title(file, number), prompt)
+            for step in self.steps:
+                self._show(step, number)
+            self.plain.finish()
+
+    def _show(self, step: Step, number: int) -> None:
+        text = step.texts[number] if step.texts else step.text
+        self.plain.step(replace(step, text=text, lang=self.langs[number], texts=()))
+
+    def _title(self, file: str, number: int) -> str:
+        if isinstance(self.plain, Terminal) and len(self.langs) > 1:
+            return f"{file} ({self.langs[number]})"
+        return file
 
 
 class Lines:
@@ -99,6 +145,9 @@ class JsonLines:
         """Write what is held back."""
         if self.held is not None:
             record = {"file": self.file, **asdict(self.held)}
+            # Languages are told apart where they were asked for.
+            for name in ("texts", *(["lang"] if record["lang"] is None else [])):
+                del record[name]
             self.out.write(json.dumps(record, ensure_ascii=False) + "\n")
             self.out.flush()
         self.held = None
@@ -108,7 +157,7 @@ class Terminal:
     """The prompt dimmed, then the continuation as prose, sentence by sentence."""
 
     def __init__(self, multiple: bool) -> None:
-        self.console = _console(sys.stdout)
+        self.console = console(sys.stdout)
         self.multiple = multiple
         self.column = 0
 
@@ -150,55 +199,3 @@ class Terminal:
     def _break(self) -> None:
         self.console.print()
         self.column = 0
-
-
-def notice(line: str) -> None:
-    """Say something beside the product, on stderr."""
-    print(f"sonar-llm: {line}", file=sys.stderr, flush=True)
-
-
-def doing(line: str, quiet: bool) -> None:
-    """Say on stderr what is being done, where it is a terminal."""
-    if not quiet and sys.stderr.isatty():
-        notice(line)
-
-
-def progress(items: Iterable[Item], total: int, label: str, quiet: bool) -> Iterator[Item]:
-    """Pass items through, with a bar on stderr where it is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield from items
-        return
-    from rich.progress import track
-
-    yield from track(items, label, total=total, console=_console(sys.stderr), transient=True)
-
-
-def print_rows(rows: Sequence[Row], format: str, out: TextIO) -> None:
-    """Print an evaluation's rows: a table on a terminal, Markdown in a pipe, or JSON Lines."""
-    from sonar_cli.evaluation.tables import json_lines, markdown
-
-    if format == "jsonl":
-        out.write(json_lines(rows) + "\n")
-    elif out is sys.stdout and out.isatty():
-        from rich.markdown import Markdown
-
-        _console(out).print(Markdown(markdown(rows)))
-    else:
-        out.write(markdown(rows) + "\n")
-
-
-def print_models(models: Sequence[KnownModel], format: str) -> None:
-    """Print the models that have names, aligned or as JSON Lines."""
-    if format == "jsonl":
-        for model in models:
-            print(json.dumps(asdict(model)))
-        return
-    for model in models:
-        here = "here" if model.present else "to be downloaded"
-        print(f"{model.name:<6} {model.parameters:<20} {model.source:<26} {here}")
-
-
-def _console(file: TextIO) -> Console:
-    from rich.console import Console
-
-    return Console(file=file, soft_wrap=True, highlight=False)

@@ -1,0 +1,130 @@
+"""Summaries: a line a sentence, JSON Lines with their sources, or a panel on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import TextIO
+
+from sonar_cli.config import Summary, SummarySentence
+from sonar_cli.render.progress import console
+
+
+class Summaries:
+    """Writes summaries of one text after another to `out`, in each of `langs` where they are named.
+
+    In a pipe a line a sentence, an empty line between the texts and between the languages; headings
+    have an empty line above them. On a terminal a panel each.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        format: str,
+        *,
+        cite: bool = False,
+        headings: bool = False,
+        langs: Sequence[str] = (),
+    ) -> None:
+        self.out = out
+        self.format = format
+        self.cite = cite
+        self.headings = headings
+        self.langs = langs
+        self.terminal = out is sys.stdout and out.isatty()
+        self.blocks = 0
+
+    def write(self, file: str, summary: Summary) -> None:
+        """Write a text's summary."""
+        for number, lang in enumerate(self.langs or (None,)):
+            said = [
+                replace(each, text=each.texts[number] if each.texts else each.text)
+                for each in summary.sentences
+            ]
+            if self.format == "jsonl":
+                self._objects(file, lang, said)
+            elif self.terminal:
+                title = f"{file} ({lang})" if lang else file
+                self._panel(title, replace(summary, sentences=tuple(said)))
+            else:
+                self._lines(said)
+        self.out.flush()
+
+    def _objects(self, file: str, lang: str | None, sentences: Sequence[SummarySentence]) -> None:
+        for index, each in enumerate(sentences):
+            record: dict[str, object] = {"file": file, "index": index, "text": each.text}
+            if lang:
+                record["lang"] = lang
+            if self.headings:
+                record["heading"] = each.heading
+            record |= {"method": each.method, "support": each.support}
+            record["sources"] = [asdict(of) for of in each.sources]
+            self.out.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def _lines(self, sentences: Sequence[SummarySentence]) -> None:
+        if self.blocks:
+            self.out.write("\n")
+        self.blocks += 1
+        first = True
+        for heading, each in self._under_headings(sentences):
+            if heading:
+                self.out.write(("" if first else "\n") + heading + "\n\n")
+            first = False
+            self.out.write(each.text + self._citation(each) + "\n")
+
+    def _panel(self, title: str, summary: Summary) -> None:
+        from rich.panel import Panel
+        from rich.text import Text
+
+        body = Text()
+        for heading, each in self._under_headings(summary.sentences):
+            if heading:
+                body.append(("\n\n" if body else "") + heading + "\n", "bold")
+            elif body:
+                body.append(" ")
+            body.append(each.text)
+            body.append(citation(each), "dim")
+        panel = Panel(body, title=Text(title), subtitle=shorter(summary), padding=(1, 2))
+        console(self.out).print(panel, soft_wrap=False)
+
+    def _under_headings(
+        self, sentences: Sequence[SummarySentence]
+    ) -> Iterator[tuple[str | None, SummarySentence]]:
+        """Yield each sentence with the heading that is to stand above it, once for each section."""
+        last = None
+        for each in sentences:
+            new = each.heading if self.headings and each.heading != last else None
+            last = each.heading
+            yield new, each
+
+    def _citation(self, sentence: SummarySentence) -> str:
+        return citation(sentence) if self.cite else ""
+
+
+def citation(sentence: SummarySentence) -> str:
+    """Return where a sentence comes from: its sources' numbers, counted from 1 as readers do.
+
+    >>> from sonar_cli.config import Source
+    >>> citation(SummarySentence("Tom ran.", (Source(2, 30, 38, 1.0),), "extractive"))
+    ' [3]'
+    """
+    return f" [{', '.join(str(source.index + 1) for source in sentence.sources)}]"
+
+
+def shorter(summary: Summary) -> str:
+    """Say how much shorter a summary is than its text.
+
+    >>> from sonar_cli.config import Summary
+    >>> said = SummarySentence("Tom ran.", (), "extractive")
+    >>> shorter(Summary((said,), of=20, length=120))
+    '1 of 20 sentences, 5 % of the text'
+    """
+    length = sum(sum(map(str.isalnum, each.text)) for each in summary.sentences)
+    share = 100 * length / max(1, summary.length)
+    shown = f"{share:.0f}" if share >= 1 else f"{share:.1g}"
+    drawn = sum(each.method == "extractive" for each in summary.sentences)
+    if drawn < len(summary.sentences):
+        return f"{len(summary.sentences)} sentences for {summary.of}, {shown} % of the text"
+    return f"{drawn} of {summary.of} sentences, {shown} % of the text"
