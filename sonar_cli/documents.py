@@ -15,8 +15,9 @@ from typing import Literal
 
 from sonar_cli import html, markdown
 from sonar_cli.blocks import Block, Kind, block
+from sonar_cli.clauses import shorten
 from sonar_cli.errors import InputError
-from sonar_cli.sentences import Mode, iter_split, shorten
+from sonar_cli.sentences import Mode, iter_split
 
 Format = Literal["auto", "text", "markdown", "html", "mail"]
 

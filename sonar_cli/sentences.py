@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from sonar_cli import scripts
+from sonar_cli import punkt, scripts
 from sonar_cli.scripts import Rules
-
-if TYPE_CHECKING:
-    from nltk.tokenize.punkt import PunktSentenceTokenizer
 
 Mode = Literal["auto", "lines"]
 Span = tuple[int, int]
@@ -44,8 +40,6 @@ _WINDOW = 1 << 14
 # Characters of a piece after which a space (Thai, Lao) or a single shad (Tibetan) ends a sentence.
 _DECENT = 60
 _SHAD_LENGTH = 40
-# Characters after a sentence's end that are enough to tell that it is one.
-_AHEAD = 40
 # Characters within which the quotes of a sentence are counted.
 _FAR = 2000
 
@@ -89,17 +83,17 @@ def iter_split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> Iterat
     >>> next(iter_split("你好。" * 1000, lang="zho_Hans")).text
     '你好。'
     """
-    text = _stand_in(text)
+    text = stand_in(text)
     if mode == "lines":
         for number, (start, end) in enumerate(_lines(text, 0, len(text))):
-            yield Sentence(_collapse(text[start:end]), start, end, number, True)
+            yield Sentence(collapse(text[start:end]), start, end, number, True)
         return
     rules = scripts.rules(lang)
     for number, (begin, stop) in enumerate(_paragraphs(text)):
         for line, block in enumerate(_blocks(text, begin, stop, rules)):
             first = line > 0
-            for start, end in _sentences(text, *block, rules):
-                yield Sentence(_collapse(text[start:end]), start, end, number, first)
+            for start, end in spans_of(text, *block, rules):
+                yield Sentence(collapse(text[start:end]), start, end, number, first)
                 first = False
 
 
@@ -122,50 +116,13 @@ def join(sentences: Sequence[Sentence]) -> str:
     return "".join(parts)
 
 
-def shorten(
-    sentences: Iterable[Sentence],
-    text: str,
-    length: Callable[[str], int],
-    limit: int,
-    lang: str = "eng_Latn",
-) -> Iterator[Sentence]:
-    """Cut sentences of `text` whose `length` is over `limit` into pieces that are not.
-
-    The cut is made at a sentence's end if there is one (a line may hold several), else at a clause
-    mark, a comma, a space, or between two characters, in about equal pieces.
-
-    >>> text = "First came the rain; then, after hours of wind, came the snow."
-    >>> [each.text for each in shorten(split(text), text, lambda text: len(text.split()), 9)]
-    ['First came the rain;', 'then, after hours of wind, came the snow.']
-    """
-    rules = scripts.rules(lang)
-    for sentence in sentences:
-        if _surely_fits(sentence.text, limit) or (tokens := length(sentence.text)) <= limit:
-            yield sentence
-            continue
-        source = _stand_in(text[sentence.start : sentence.end])
-        line = sentence.line
-        for start, end in _pieces(source, length, limit, len(source) / max(tokens, 1), rules):
-            offset = sentence.start
-            shorter = _collapse(source[start:end])
-            yield Sentence(shorter, offset + start, offset + end, sentence.paragraph, line)
-            line = False
-
-
-def _stand_in(text: str) -> str:
+def stand_in(text: str) -> str:
     """A text of the same length: carriage returns and a byte order mark are white space."""
     return text.replace("\r\n", " \n").replace("\r", "\n").replace("\ufeff", " ")
 
 
-def _surely_fits(text: str, limit: int) -> bool:
-    """A character has at most four tokens, its bytes; two more begin and end the sentence."""
-    if 4 * len(text) + 2 > limit:
-        return False
-    # The tokenizer writes some characters out: U+FDFA is a phrase of 18 characters.
-    return 4 * len(unicodedata.normalize("NFKC", text)) + 2 <= limit
-
-
-def _collapse(text: str) -> str:
+def collapse(text: str) -> str:
+    """Write every run of white space as one space, or as nothing where `Sentence` says so."""
     if "\n" in text:
         text = scripts.UNSPACED_BREAK.sub("", text)
     return " ".join(text.split())
@@ -173,7 +130,7 @@ def _collapse(text: str) -> str:
 
 def _lines(text: str, start: int, end: int) -> Iterator[Span]:
     for match in _LINE.finditer(text, start, end):
-        if trimmed := _trim(text, *match.span()):
+        if trimmed := trim(text, *match.span()):
             yield trimmed
 
 
@@ -181,7 +138,7 @@ def _paragraphs(text: str) -> Iterator[Span]:
     start = 0
     for match in chain(_PARAGRAPH.finditer(text), [None]):
         end = match.start() if match else len(text)
-        if trimmed := _trim(text, start, end):
+        if trimmed := trim(text, start, end):
             yield trimmed
         start = match.end() if match else end
 
@@ -227,14 +184,14 @@ def _begins_anew(text: str, stop: int, following: int) -> bool:
     )
 
 
-def _sentences(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
-    """The spans of a block's sentences."""
+def spans_of(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """Yield the spans of a block's sentences."""
     spans = chain.from_iterable(
         _punkt_spans(text, *piece, rules) for piece in _at_marks(text, start, end, rules)
     )
     held: Span | None = None
     for a, b in spans:
-        if (after := _trim(text, a, b)) is None:
+        if (after := trim(text, a, b)) is None:
             continue
         if held and _goes_on(text, held, after, rules):
             held = held[0], after[1]
@@ -289,10 +246,10 @@ def _punkt_spans(text: str, start: int, end: int, rules: Rules) -> Iterator[Span
     if not _FOR_PUNKT.search(text, start, end):
         yield start, end
         return
-    punkt, begin = _punkt(rules), start
+    tokenizer, begin = punkt.tokenizer(rules), start
     while True:
         stop = _window(text, begin, end)
-        spans = [(begin + a, begin + b) for a, b in punkt.span_tokenize(text[begin:stop])]
+        spans = [(begin + a, begin + b) for a, b in tokenizer.span_tokenize(text[begin:stop])]
         for (_, cut), (following, _) in pairwise(spans):
             if following > start:  # not found in the window before as well
                 yield start, cut
@@ -367,145 +324,10 @@ def _at_spaces(text: str, span: Span, rules: Rules) -> Iterator[Span]:
     yield start, end
 
 
-def _trim(text: str, start: int, end: int) -> Span | None:
+def trim(text: str, start: int, end: int) -> Span | None:
+    """Leave out white space at both ends; None where there is nothing else."""
     if (first := _INK.search(text, start, end)) is None:
         return None
     while text[end - 1].isspace():
         end -= 1
     return first.start(), end
-
-
-def _pieces(
-    source: str, length: Callable[[str], int], limit: int, rate: float, rules: Rules
-) -> Iterator[Span]:
-    """Pieces of a long sentence; `rate` is its number of characters a token."""
-
-    def measure(start: int, end: int) -> int:
-        return length(_collapse(source[start:end]))
-
-    begin = 0
-    while begin < len(source):
-        reach = _reach(measure, begin, len(source), limit, rate)
-        known = reach = _whole_sign(source, begin, reach, measure, limit)
-        end = _cut(source, begin, reach, rules)
-        # A shorter piece may have more tokens: half a word costs more than the word.
-        while end != known and end > begin + 1 and measure(begin, end) > limit:
-            reach = min(reach, end) - max(1, (end - begin) // 8)
-            end = _cut(source, begin, max(reach, begin + 1), rules)
-        if piece := _trim(source, begin, end):
-            yield piece
-        begin = end
-
-
-def _reach(
-    measure: Callable[[int, int], int], begin: int, end: int, limit: int, rate: float
-) -> int:
-    """About the longest stretch from `begin` that fits, in few measurements."""
-    good, bad = begin, end + 1
-    size = int(rate * limit * 0.97)
-    halve = False
-    while bad - good > 1:
-        probe = min(max(begin + size, good + 1), bad - 1)
-        tokens = measure(begin, probe)
-        if tokens <= limit:
-            good = probe
-            if tokens >= 0.92 * limit:
-                break
-        else:
-            bad = probe
-        size = int((probe - begin) * min(8.0, 0.97 * limit / max(tokens, 1)))
-        # Proportion is right for prose; halving every other time is never slow.
-        if halve and bad <= end:
-            size = (good + bad) // 2 - begin
-        halve = not halve
-    return max(good, begin + 1)
-
-
-def _whole_sign(
-    source: str, begin: int, reach: int, measure: Callable[[int, int], int], limit: int
-) -> int:
-    """Move a reach that ends inside its only sign (an emoji of many parts) to the sign's end."""
-    far = min(len(source), 2 * reach - begin + 32)
-    places = (
-        place for place in range(begin + 1, far + 1) if scripts.is_boundary(source, place, begin)
-    )
-    end = next(places, reach)
-    return end if end > reach and measure(begin, end) <= limit else reach
-
-
-def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
-    """The best place for a cut up to `reach`: of the best kind, and near to make equal pieces."""
-    if reach == len(source):
-        return reach
-    rest = len(source) - begin
-    aim = begin + rest // -(-rest // (reach - begin))
-    low = begin + (aim - begin) // 2
-
-    def nearest(places: Iterable[int]) -> int | None:
-        fit = (
-            place for place in places if place > begin and scripts.is_boundary(source, place, begin)
-        )
-        return min(fit, key=lambda place: abs(place - aim), default=None)
-
-    # What follows tells whether a sentence ends at the reach; the last end is the stretch's own.
-    ahead = min(reach + _AHEAD, len(source))
-    ends = [end for _, end in _sentences(source, begin, ahead, rules)]
-    if (best := nearest(end for end in ends[:-1] if end <= reach)) is not None:
-        return best
-    for pattern in scripts.CLAUSES:
-        matches = pattern.finditer(source, low, min(reach + 1, len(source)))
-        if (best := nearest(m.end() for m in matches if low < m.end() <= reach)) is not None:
-            return best
-    if not scripts.SPACELESS_PAIR.match(source, reach - 1):
-        spaces = [m.end() for m in scripts.SPACE.finditer(source, begin, reach)]
-        if (best := nearest(spaces[-1:])) is not None:
-            return best
-    soft = (m.end() for m in scripts.SOFT.finditer(source, low, reach))
-    if (best := nearest(soft)) is not None:
-        return best
-    return _between_characters(source, begin, aim, reach)
-
-
-def _between_characters(source: str, begin: int, aim: int, reach: int) -> int:
-    for place in chain(range(aim, begin, -1), range(aim + 1, reach + 1)):
-        if scripts.is_boundary(source, place, begin):
-            return place
-    return reach
-
-
-@cache
-def _punkt(rules: Rules) -> PunktSentenceTokenizer:
-    import nltk.data
-    from nltk.tokenize.punkt import (
-        _ORTHO_BEG_UC,
-        _ORTHO_MID_LC,
-        PunktLanguageVars,
-        PunktParameters,
-        PunktSentenceTokenizer,
-        PunktTokenizer,
-    )
-
-    try:
-        if not rules.model:
-            raise LookupError
-        nltk.data.find(f"tokenizers/punkt_tab/{rules.model}/")
-        punkt = PunktTokenizer(rules.model)
-    except LookupError:
-        parameters = PunktParameters()
-        parameters.abbrev_types.update(rules.abbreviations)
-        parameters.sent_starters.update(rules.starters)
-        parameters.collocations.update((word, "##number##") for word in rules.before_numbers)
-        for word in rules.starters:
-            parameters.add_ortho_context(word, _ORTHO_BEG_UC | _ORTHO_MID_LC)
-        punkt = PunktSentenceTokenizer(parameters)
-    variables = PunktLanguageVars()
-    if not rules.english:
-        punkt._params.abbrev_types.update(rules.abbreviations)
-        closing = {"re_boundary_realignment": rules.closing}
-        variables = type("LanguageVars", (PunktLanguageVars,), closing)()
-    # NLTK's own patterns give up after some seconds, which a busy machine may well need.
-    flags = re.UNICODE | re.VERBOSE
-    variables._re_period_context = re.compile(variables.period_context_re().pattern, flags)
-    variables._re_word_tokenizer = re.compile(variables._word_tokenizer_re().pattern, flags)
-    punkt._lang_vars = variables
-    return punkt

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar_cli import scripts, sentences
+from sonar_cli import punkt, scripts, sentences
+from sonar_cli.clauses import shorten
 from sonar_cli.mini import world
-from sonar_cli.sentences import Sentence, iter_split, join, shorten, split
+from sonar_cli.sentences import Sentence, iter_split, join, split
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -21,9 +22,9 @@ def _shipped_parameters() -> object:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nltk.data, "path", [])
-        sentences._punkt.cache_clear()
+        punkt.tokenizer.cache_clear()
         yield
-    sentences._punkt.cache_clear()
+    punkt.tokenizer.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
-    sentences._punkt.cache_clear()
+    punkt.tokenizer.cache_clear()
     assert len(split("One. Two.")) == 2
 
 
@@ -120,11 +121,11 @@ def test_data_on_the_machine_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
     # NLTK writes and reads nowhere but in its data folders.
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
     save_punkt_params(parameters, str(folder))
-    sentences._punkt.cache_clear()
+    punkt.tokenizer.cache_clear()
     try:
         assert [each.text for each in split(text)] == ["Zorg. Smith left.", "He ran."]
     finally:
-        sentences._punkt.cache_clear()
+        punkt.tokenizer.cache_clear()
 
 
 # (language, text, the sentences)
@@ -326,11 +327,11 @@ def test_marks_of_other_scripts_end_a_sentence_in_english_too() -> None:
 
 def test_a_long_paragraph_is_split_as_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Punkt sees a window at a time, and the windows are those that were asked for."""
-    punkt = sentences._punkt(scripts.rules("eng_Latn"))
+    tokenizer = punkt.tokenizer(scripts.rules("eng_Latn"))
     seen: list[int] = []
-    tokenize = punkt.span_tokenize
+    tokenize = tokenizer.span_tokenize
     monkeypatch.setattr(
-        punkt, "span_tokenize", lambda text: seen.append(len(text)) or tokenize(text)
+        tokenizer, "span_tokenize", lambda text: seen.append(len(text)) or tokenize(text)
     )
     words = "He left Dr. Smith at home. She ran! "
     found = iter_split(words * 20_000)
@@ -386,7 +387,7 @@ SIGNS = [
 def test_nothing_is_lost_in_any_language(text: str, lang: str) -> None:
     found = split(text, lang=lang)
     _covers(text, found)
-    assert all(each.text == sentences._collapse(text[each.start : each.end]) for each in found)
+    assert all(each.text == sentences.collapse(text[each.start : each.end]) for each in found)
     starts = (each.start for each in found if not text[: each.start][-1:].isspace())
     assert all(scripts.is_boundary(text, start) for start in starts)
 
@@ -479,7 +480,7 @@ def test_pieces_fit(text: str, limit: int, lang: str, mode: sentences.Mode) -> N
     found = list(shorten(split(text, mode, lang), text, _bytes, limit, lang))
     _covers(text, found)
     assert all(0 < _bytes(each.text) <= limit for each in found)
-    assert all(each.text == sentences._collapse(text[each.start : each.end]) for each in found)
+    assert all(each.text == sentences.collapse(text[each.start : each.end]) for each in found)
 
 
 @pytest.mark.parametrize("lang", ["deu_Latn", "zho_Hans"])
@@ -496,10 +497,10 @@ def test_the_data_of_other_languages(
     folder.mkdir(parents=True)
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
     save_punkt_params(parameters, str(folder))
-    sentences._punkt.cache_clear()
+    punkt.tokenizer.cache_clear()
     try:
         text = "Zorg. Smith left. Dr. Roth ran."
         expected = ["Zorg. Smith left.", "Dr. Roth ran."]
         assert [each.text for each in split(text, lang=lang)] == expected
     finally:
-        sentences._punkt.cache_clear()
+        punkt.tokenizer.cache_clear()

@@ -124,7 +124,7 @@ def shorter(summary: Summary) -> str:
     length = sum(sum(map(str.isalnum, each.text)) for each in summary.sentences)
     share = 100 * length / max(1, summary.length)
     shown = f"{share:.0f}" if share >= 1 else f"{share:.1g}"
-    drawn = sum(each.method == "extractive" for each in summary.sentences)
-    if drawn < len(summary.sentences):
-        return f"{len(summary.sentences)} sentences for {summary.of}, {shown} % of the text"
-    return f"{drawn} of {summary.of} sentences, {shown} % of the text"
+    count = len(summary.sentences)
+    if new := sum(each.method == "abstractive" for each in summary.sentences):
+        return f"{count} sentences for {summary.of}, {new} of them new, {shown} % of the text"
+    return f"{count} of {summary.of} sentences, {shown} % of the text"
