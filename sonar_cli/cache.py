@@ -26,10 +26,11 @@ _QUERY = 500
 # So much is freed at once when the file is full, that not every write has to.
 _FREED = 0.1
 
+# Rows follow each other as they come; only the small index of keys is written here and there.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS vectors (
-    key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL
-) WITHOUT ROWID;
+    key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL, used INTEGER NOT NULL
+);
 CREATE INDEX IF NOT EXISTS by_use ON vectors (used);
 """
 

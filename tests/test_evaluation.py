@@ -173,7 +173,7 @@ def test_the_embedded_model_reaches_its_targets_on_a_sample() -> None:
     from sonar_cli.model.load import load_model
     from sonar_cli.store import resolve
 
-    rows = mini.run(load_model(resolve("mini"), "cpu"), stories=20)
+    rows = mini.run(load_model(resolve("mini"), "cpu"), count=20)
     # Twenty stories are a small sample of the 300: two of them may go wrong by chance.
     slack = [0.02, 0.10, 0.10, -0.10, 0.05]
     for row, loose in zip(rows, slack, strict=True):
