@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +29,7 @@ class Block:
 
     def origin(self, position: int) -> int:
         """Return the document's offset of a position in the text."""
-        index = bisect_right(self.origins, position, key=lambda pair: pair[0]) - 1
+        index = bisect_right(self.origins, position, key=_position) - 1
         at, offset = self.origins[index]
         return offset + position - at
 
@@ -59,7 +59,9 @@ class Block:
 
     def _origins_of(self, start: int, end: int, at: int) -> list[tuple[int, int]]:
         """Origins of text[start:end], as a run that begins at position `at`."""
-        inner = [(p - start + at, o) for p, o in self.origins if start < p < end]
+        first = bisect_right(self.origins, start, key=_position)
+        last = bisect_left(self.origins, end, first, key=_position)
+        inner = [(p - start + at, o) for p, o in self.origins[first:last]]
         return [(at, self.origin(start)), *inner]
 
 
@@ -67,3 +69,7 @@ def block(text: str, start: int, end: int, kind: Kind, edits: Iterable[Edit] = (
     """Take text[start:end] of a document as a block; edits name the document's offsets."""
     plain = Block(text[start:end], kind, ((0, start),))
     return plain.edited((a - start, b - start, new) for a, b, new in edits)
+
+
+def _position(origin: tuple[int, int]) -> int:
+    return origin[0]

@@ -11,6 +11,7 @@ import email.policy
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from sonar_cli import html, markdown
@@ -54,7 +55,18 @@ _HEADER = re.compile(
     r"(?:From|To|Cc|Bcc|Subject|Date|Sent|Reply-To|Message-ID|Return-Path)\s*:", re.I
 )
 _QUOTED = re.compile(r"[ \t]*>")
-_WROTE = re.compile(r"[^\n>]{0,200}\n?[^\n>]{0,120}\b(?:wrote|schrieb|escribi\xf3|a \xe9crit)\s*:$")
+# "On Monday, 3 March, Ann <ann@host> wrote:", on up to three lines with nothing of the mail's own
+# behind it, or any such line that a quotation follows.
+_SAID = (
+    r"\b(?:wrote|schrieb|escribi\xf3|a \xe9crit|ha scritto|escreveu|schreef)\b"
+    r"[^\n]{0,80}:[ \t\r]*"
+)
+_WROTE = re.compile(
+    r"[ \t]*(?:(?:On|Am|Le|El|Il|Em|Op)\b(?=[^\n]*\d)"
+    rf"(?:[^\n]{{0,200}}\n(?![ \t\r]*[>\n])){{0,2}}?[^\n]{{0,200}}?{_SAID}"
+    r"(?:\n(?=[ \t]*[>\r\n]|\Z)|\Z)"
+    rf"|[^\n]{{0,200}}?{_SAID}\n(?:[ \t\r]*\n)?(?=[ \t]*>))"
+)
 _ORIGINAL = re.compile(r"-{3,} ?(?:Original Message|Forwarded message)\b", re.I)
 
 
@@ -119,9 +131,9 @@ def detect(text: str, name: str = "") -> Format:
     look = text[:_LOOK].lstrip("\ufeff \t\r\n")
     if re.match(r"<!doctype html|<html\b|<\?xml[^>]*\?>\s*<(?:!doctype )?html", look, re.I):
         return "html"
-    lines = look.splitlines()
-    if _is_mail(lines):
+    if _is_mail(look):
         return "mail"
+    lines = look.splitlines()
     signs = (r"#{1,6} \S", r"```", r"\[[^\]]+\]\(\S+\)", r"\|?[ :]*-{3,}[-| :]*\|", r"[-*+] \S")
     seen = [sum(bool(re.search(f"^{sign}", line)) for line in lines) for sign in signs[:2]]
     seen += [sum(bool(re.search(signs[2], line)) for line in lines)]
@@ -130,14 +142,17 @@ def detect(text: str, name: str = "") -> Format:
     return "markdown" if sum(map(bool, seen)) >= 2 and any(seen[:4]) else "text"
 
 
-def _is_mail(lines: list[str]) -> bool:
-    headers = 0
-    for line in lines:
-        if not _HEADER.match(line):
-            break
-        headers += 1
+def _is_mail(look: str) -> bool:
+    lines = look.splitlines()
+    headers = len(list(takewhile(_HEADER.match, lines)))
     quoted = sum(bool(_QUOTED.match(line)) for line in lines)
-    return headers >= 2 or (quoted >= 2 and any(_WROTE.match(line.strip()) for line in lines))
+    return headers >= 2 or (quoted >= 2 and any(_WROTE.match(look, at) for at in _starts(look)))
+
+
+def _starts(text: str) -> Iterator[int]:
+    yield 0
+    for each in re.finditer("\n", text):
+        yield each.end()
 
 
 def _blocks(text: str, format: Format, mode: Mode, name: str) -> Iterator[Block]:
@@ -199,27 +214,29 @@ def _mail(text: str) -> Iterator[Block]:
     ):
         yield from _mime(text)
         return
-    start, kind = 0, "prose"
-    in_header = _is_mail(text[:_LOOK].splitlines()) and bool(_HEADER.match(text.lstrip("\ufeff")))
+    in_header = _is_mail(text[:_LOOK]) and bool(_HEADER.match(text.lstrip("\ufeff")))
+    start, kind, wrote = 0, "prose", 0
     for line in re.finditer(r"[^\n]*\n|[^\n]+", text):
+        if introduced := _WROTE.match(text, line.start()):
+            wrote = introduced.end()
         said = line[0].rstrip()
-        new = _line_kind(said, kind, in_header)
         in_header = in_header and bool(said)
+        if in_header:
+            new = "header"
+        elif kind == "signature":
+            new = kind
+        else:
+            new = "quoted" if line.start() < wrote else _line_kind(said)
         if new != kind:
             yield from _mail_run(text, start, line.start(), kind)
             start, kind = line.start(), new
     yield from _mail_run(text, start, len(text), kind)
 
 
-def _line_kind(line: str, before: str, in_header: bool) -> str:
-    if in_header:
-        return "header"
-    if before == "signature" or line == "--" or _ORIGINAL.match(line):
+def _line_kind(line: str) -> str:
+    if line == "--" or _ORIGINAL.match(line):
         return "signature"
-    if _QUOTED.match(line) or _WROTE.match(line):
-        return "quoted"
-    # An empty line inside a quotation ends it: what follows has to be quoted again.
-    return "prose"
+    return "quoted" if _QUOTED.match(line) else "prose"
 
 
 def _mail_run(text: str, start: int, end: int, kind: str) -> Iterator[Block]:
@@ -233,10 +250,14 @@ def _mail_run(text: str, start: int, end: int, kind: str) -> Iterator[Block]:
 
 def _mime(text: str) -> Iterator[Block]:
     """The readable part of a mail in MIME; offsets are those of that part's own text."""
-    message = email.message_from_string(text, policy=email.policy.default)
+    # As bytes: of a string, the parser takes no letters but ASCII where the mail says "8bit".
+    message = email.message_from_bytes(text.encode(), policy=email.policy.default)
     body = message.get_body(("plain", "html"))
     if body is None:
         raise InputError("the mail holds no text; save the part to be read as a file of its own")
+    if body["Content-Transfer-Encoding"] not in ("base64", "quoted-printable"):
+        # Whatever it was sent as, it has been read as UTF-8 by now.
+        body.set_param("charset", "utf-8")
     try:
         content = str(body.get_content())
     except (LookupError, ValueError) as error:

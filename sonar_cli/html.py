@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
@@ -24,6 +25,8 @@ _BLOCKS = {
     *("figcaption", "hr", "html", "li", "main", "ol", "p", "section", "summary", "ul"),
     *_KINDS,
 }
+# The beginning of a marked section that is none of HTML's.
+_NO_SECTION = re.compile(r"<!\[(?!CDATA\[)")
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -39,19 +42,25 @@ def blocks(text: str) -> Iterator[Block]:
     starts = [_offset(tag, lines) for tag, _ in found]
     # A tag's text may go on behind that of another one inside it.
     starts = list(accumulate(starts, max))
-    ends = [*starts[1:], len(text)][: len(starts)]
-    for (tag, inner), start, end in zip(found, starts, ends, strict=True):
-        yield Block(inner, _kind(tag), span=(start, max(end, start + 1)))
+    for (tag, inner), start in zip(found, starts, strict=True):
+        later = bisect_right(starts, start)
+        end = starts[later] if later < len(starts) else len(text)
+        yield Block(inner, _kind(tag), span=(start, end))
 
 
 def _parse(text: str) -> Any:
     try:
         from bs4 import BeautifulSoup
+        from bs4.builder import ParserRejectedMarkup
     except ImportError:
         raise UsageError(
             "reading HTML needs beautifulsoup4: pip install 'sonar-llm[html]'"
         ) from None
-    return BeautifulSoup(text, "html.parser")
+    try:
+        return BeautifulSoup(text, "html.parser")
+    except ParserRejectedMarkup:
+        # html.parser gives up at what browsers take as a comment; the offsets stay as they are.
+        return BeautifulSoup(_NO_SECTION.sub("<! ", text), "html.parser")
 
 
 def _main(root: Any) -> Any:
@@ -90,6 +99,8 @@ def _walk(root: Any) -> Iterator[tuple[Any, str]]:
             outer = _kind(block) in ("code", "table", "heading")
             inner = node if name in _BLOCKS and not outer else block
             verbatim = verbatim or name == "pre"
+            if name in ("td", "th"):
+                yield inner, " "
             waiting += [(child, inner, verbatim) for child in reversed(list(node.children))]
 
 

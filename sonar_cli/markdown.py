@@ -19,7 +19,6 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _QUOTE = re.compile(r"[ ]{0,3}>[ ]?")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|(?=\n|$))(?:\[[ xX]\][ ]+)?")
 _HEADING = re.compile(r"[ ]{0,3}(#{1,6})(?:[ \t]+|(?=\r?\n|$))")
-_HEADING_END = re.compile(r"(?:[ \t]+#+)?\s*\Z")
 _UNDERLINE = re.compile(r"[ ]{0,3}(?:=+|-{2,})[ \t\r]*\n?$")
 _BREAK = re.compile(r"[ ]{0,3}([-*_])(?:[ \t]*\1){2,}[ \t\r]*\n?$")
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^\n]*)")
@@ -43,7 +42,7 @@ _MARKUP = re.compile(
     rf"!\[[^\[\]]*\](?:{_TARGET}|\[[^\[\]]*\])"
     r"|\[\^[^\[\]\s]+\]:?"
     rf"|\[(?P<inner>(?:[^\[\]]|!\[[^\[\]]*\]{_TARGET})+)\](?:{_TARGET}|\[[^\[\]]*\])"
-    r"|<!--.*?-->|</?[a-zA-Z][^<>]*>"
+    r"|<!--(?:(?!<!--).)*?-->|</?[a-zA-Z][^<>]*>"
     r"|\\(?=\n)"
     r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][\da-fA-F]{1,6}|\w{2,31});)",
     re.S,
@@ -162,9 +161,15 @@ class _Scanner:
         gaps: list[Edit] = [(end, start, "") for (_, end), (start, _) in pairwise(lines)]
         made = block(self.text, lines[0][0], lines[-1][1], kind, gaps)
         if kind == "heading":
-            ends = _HEADING_END.search(made.text)
-            made = made.edited([(*ends.span(), "")] if ends else [])
+            made = made.edited([(_heading_end(made.text), len(made.text), "")])
         yield made if kind in ("code", "table") else _plain(made)
+
+
+def _heading_end(text: str) -> int:
+    """Return where a heading's words end: before white space and a closing run of #."""
+    text = text.rstrip()
+    opened = text.rstrip("#")
+    return len(opened.rstrip()) if not opened or opened[-1].isspace() else len(text)
 
 
 def _plain(made: Block) -> Block:

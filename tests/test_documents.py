@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar_cli import documents
+from sonar_cli import documents, markdown
 from sonar_cli.blocks import Block
 from sonar_cli.documents import CANDIDATES, Format, Passage, detect, passages
 from sonar_cli.errors import InputError, UsageError
@@ -236,6 +236,27 @@ def test_mail() -> None:
             assert " ".join(MAIL[each.start : each.end].split()) == each.text
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "On Mon, 3 Mar 2025 at 10:11, Some One With A Long Name <someone@example.org>\nwrote:",
+        "Am 3.3.2025 um 10:11 schrieb Tom <tom@example.org>:",
+        "Le 3 mars 2025 à 10:11, Tom <tom@example.org> a écrit :\n",
+        "Tom wrote:",
+    ],
+)
+def test_the_line_above_a_quotation_is_not_the_mails_own(line: str) -> None:
+    text = f"Thank you.\n\n{line}\n> One.\n> Two.\n\nTom wrote: we saw it.\n"
+    assert _prose(text, "auto") == _prose(text, "mail") == ["Thank you.", "Tom wrote: we saw it."]
+
+
+def test_mail_of_eight_bits_keeps_its_letters() -> None:
+    head = "From: a@example.org\nTo: b@example.org\nMIME-Version: 1.0\n"
+    for kind in ("text/plain; charset=utf-8", "text/plain", "text/plain; charset=iso-8859-1"):
+        text = f"{head}Content-Type: {kind}\nContent-Transfer-Encoding: 8bit\n\nDas Café ist zu.\n"
+        assert _prose(text, "auto") == ["Das Café ist zu."]
+
+
 def test_mail_in_mime() -> None:
     text = (
         "From: a@example.org\nSubject: x\nMIME-Version: 1.0\n"
@@ -281,7 +302,7 @@ def test_html() -> None:
         ("prose", "Wood is light."),
         ("prose", "Paper is lighter."),
         ("quote", "Fly high."),
-        ("table", "red3"),
+        ("table", "red 3"),
         ("code", "fly(kite) land()"),
         ("prose", "First line."),
         ("prose", "Second line."),
@@ -295,6 +316,33 @@ def test_html() -> None:
 def test_a_page_without_a_body_and_a_broken_one() -> None:
     assert _prose("<p>One.<p>Two.<div>Three.", "html") == ["One.", "Two.", "Three."]
     assert _prose("Bare words. </p></div> More <b>words.", "html") == ["Bare words.", "More words."]
+
+
+def test_what_goes_on_behind_another_block_has_a_place() -> None:
+    text = "<div>One. <p>Two.</p> Three.</div><p>Four.</p>"
+    assert _raw(text, "html") == [
+        "<div>One. ",
+        "<p>Two.</p> Three.</div>",
+        "<p>Two.</p> Three.</div>",
+        "<p>Four.</p>",
+    ]
+
+
+def test_a_page_that_the_parser_gives_up_at_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bs4.builder import HTMLTreeBuilder, ParserRejectedMarkup
+    from bs4.builder._htmlparser import HTMLParserTreeBuilder
+
+    # Which sections it rejects depends on Python's version; here it is every one.
+    def feed(self: HTMLTreeBuilder, markup: str) -> None:
+        if "<![" in markup:
+            raise ParserRejectedMarkup("unknown status keyword")
+        feeds(self, markup)
+
+    feeds = HTMLParserTreeBuilder.feed
+    monkeypatch.setattr(HTMLParserTreeBuilder, "feed", feed)
+    text = "<p>One.</p><![bad x><p>Two.</p>"
+    assert _prose(text, "html") == ["One.", "Two."]
+    assert _raw(text, "html")[1] == "<p>Two.</p>"
 
 
 def test_deep_nesting_is_no_problem() -> None:
@@ -365,6 +413,37 @@ def test_paragraphs_are_numbered_through() -> None:
     text = "Tom ran.\n\nAnn slept. Ben ate.\n\nMia sang."
     found = [(each.paragraph, each.text) for each in passages(text, "text")]
     assert found == [(0, "Tom ran."), (1, "Ann slept."), (1, "Ben ate."), (2, "Mia sang.")]
+
+
+def test_a_long_paragraph_with_much_markup_is_read_in_one_go() -> None:
+    line = "Some *words* with `code`, a [link](http://example.org/z), **bold** text &amp; more\n"
+    # Where this took the square of its length, it was minutes.
+    (found,) = markdown.blocks(line * 5_000)
+    assert found.text == "Some words with code, a link, bold text & more\n" * 5_000
+    last = found.text.rindex("bold")
+    assert (line * 5_000)[found.origin(last) :].startswith("bold** text")
+
+
+@pytest.mark.parametrize(
+    "text", ["# a" + " " * 200_000 + "b", "x <!-- " * 30_000, "[a](b " * 50_000, "x `" * 99_999]
+)
+def test_markup_that_never_ends_does_not_hold_up(text: str) -> None:
+    assert len(list(markdown.blocks(text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("# A #", "A"),
+        ("## A#", "A#"),
+        ("# A ## \t", "A"),
+        ("### ###", ""),
+        ("#", ""),
+        ("# A # b", "A # b"),
+    ],
+)
+def test_how_a_heading_ends(line: str, text: str) -> None:
+    assert [each.text for each in markdown.blocks(line)] == [text]
 
 
 def test_edits_of_edits_keep_their_places() -> None:
