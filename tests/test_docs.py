@@ -318,10 +318,11 @@ def test_every_dependency_has_its_reason() -> None:
     assert sorted(listed) == sorted(names)
 
 
-def test_the_example_is_a_story_of_the_world() -> None:
-    text = (DOCS / "examples" / "story.txt").read_text()
-    assert len(split(text)) in (2, 3)
-    assert all(world.accepts(each.text) for each in split(text))
+def test_the_examples_are_stories_of_the_world() -> None:
+    for name, lengths in (("story.txt", (2, 3)), ("tale.txt", range(9, 16))):
+        sentences = split((DOCS / "examples" / name).read_text())
+        assert len(sentences) in lengths
+        assert all(world.accepts(each.text) for each in sentences)
 
 
 def test_links_lead_somewhere() -> None:
