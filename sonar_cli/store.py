@@ -306,8 +306,8 @@ class _Hub:
         if self.offline or constants.HF_HUB_OFFLINE:
             forbidden = "--offline" if self.offline else "HF_HUB_OFFLINE"
             raise DownloadError(
-                f"{repository} is not in the cache and {forbidden} forbids asking for it; get it "
-                f"once with `sonar-llm models pull {repository}`, or use -m {MINI}"
+                f"{repository} is not in the cache and {forbidden} forbids asking for it; run "
+                f"once without that, which downloads it, or use -m {MINI}"
             )
         _check_network(repository, name)
         logging.set_verbosity_error()

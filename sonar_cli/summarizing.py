@@ -26,6 +26,8 @@ FAR_FROM_MINI = (
     "mini has learned to write small stories alone, and this text is far from them: "
     "its own sentences are chosen"
 )
+# Sentences that tell whether it is, of a long text.
+_SAMPLE = 1_000
 
 
 def run(names: list[str], settings: Settings) -> int:
@@ -76,13 +78,13 @@ class _Summaries:
         from sonar_cli import render, summarize
         from sonar_cli.vectors import Encoding
 
-        options = replace(self.options, method=self._method(text))
-        lang, quiet = options.source_lang, self.settings["quiet"]
+        lang, quiet = self.options.source_lang, self.settings["quiet"]
         encoding = Encoding(self.codec, lang, store, self.identity, self._say)
         with render.bar(len(text), "reading", quiet) as on_read:
             document = summarize.read(self._passages(name, text), encoding, on_read)
         if self.settings["verbose"]:
             self._verbose(document, encoding)
+        options = replace(self.options, method=self._method(document))
         if options.method == "extractive":
             return summarize.summarize(document, self.codec, None, options)
         if self.predictor is None:
@@ -95,9 +97,9 @@ class _Summaries:
 
         return summarize.summarize(document, self.codec, self.predictor, options, progress)
 
-    def _method(self, text: str) -> Method:
+    def _method(self, document: Document) -> Method:
         asked: str = self.settings["method"]
-        far = self.paths.embedded and asked != "extractive" and running.far_from_mini([text])
+        far = self.paths.embedded and asked != "extractive" and _is_far(document)
         if asked != "auto":
             if far and not self.settings["quiet"]:
                 self._say(running.FAR_FROM_MINI)
@@ -150,6 +152,12 @@ class _Summaries:
         if not self.settings["quiet"] and line not in self.said:
             self.said.add(line)
             running.say(line)
+
+
+def _is_far(document: Document) -> bool:
+    """Tell whether a document is none of mini's stories, by sentences from all over it."""
+    rows = range(0, len(document), 1 + len(document) // _SAMPLE)
+    return running.far_from_mini([" ".join(document.text(row) for row in rows)])
 
 
 def _look(settings: Settings) -> tuple[Summarizer | None, ModelPaths]:

@@ -260,6 +260,15 @@ def test_auto_trusts_mini_with_its_own_world_alone(capsys, tmp_path: Path) -> No
     assert "small stories" in err
 
 
+def test_markup_does_not_make_a_story_far(capsys, tmp_path: Path) -> None:
+    page = tmp_path / "story.html"
+    marked = (f'<p class="lead text-justify wide">{each}</p>' for each in STORIES[0].sentences)
+    page.write_text("<html><body>" + "\n".join(marked))
+    status, out, err = _call(capsys, "summarize", "--no-cache", str(page), "--format", "jsonl")
+    assert (status, err) == (0, "")
+    assert {json.loads(line)["method"] for line in out.splitlines()} == {"abstractive"}
+
+
 def test_parts_are_announced(capsys, tmp_path: Path) -> None:
     file = tmp_path / "book.txt"
     file.write_text("\n\n".join(" ".join(each.sentences) for each in STORIES))

@@ -87,9 +87,11 @@ def far(text: str) -> bool:
     >>> far("One day Tom found a kite."), far("Quarterly revenue exceeded expectations.")
     (False, True)
     """
-    found = re.findall(r"\w+", text.lower())
-    strange = sum(word not in vocabulary() for word in found)
-    return 3 * strange > len(found)
+    found = strange = 0
+    for word in re.finditer(r"\w+", text.lower()):
+        found += 1
+        strange += word[0] not in vocabulary()
+    return 3 * strange > found
 
 
 def is_held_out(combination: tuple[str, str, str]) -> bool:
