@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import math
+from collections import Counter
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -23,8 +26,9 @@ SIZES = recipe.Sizes(
     vocabulary=420,
     codec_steps=3,
     codec_batch=8,
-    predictor_steps=2,
     predictor_batch=2,
+    vector_steps=2,
+    sentence_steps=2,
     probe=5,
 )
 STRANGE = ["Zoë 漢字 🙂", "#x% <y>", "שלום", "\U0001f468‍\U0001f469", "3.14159", "é" * 30]
@@ -102,25 +106,30 @@ def test_the_codec_reads_the_world_its_marks_and_a_little_else() -> None:
     assert texts == recipe._sentences(SIZES, 0) != recipe._sentences(SIZES, 1)
 
 
-def test_the_predictor_reads_whole_stories_and_every_second_ones_summary(
-    trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    read: list[list[str]] = []
+def test_a_sentence_that_stories_share_comes_as_often_as_the_root_of_their_number() -> None:
+    sizes = replace(SIZES, codec_stories=200)
+    told = Counter(chain.from_iterable(s.sentences + s.summary for s in world.stories(200)))
+    shared, count = told.most_common(1)[0]
+    assert count >= 9
+    assert recipe._sentences(sizes, 0).count(shared) == math.isqrt(count)
 
-    def vectors(file: Path, codec: object, sentences: list[str], progress: bool) -> Tensor:
-        read.append(sentences)
-        raise InterruptedError
 
-    monkeypatch.setattr(recipe, "_vectors", vectors)
-    for stage in ("tokenizer", "codec"):
-        shutil.copytree(trained / stage, tmp_path / stage)
-    with pytest.raises(InterruptedError):
-        _train(tmp_path)
-    expected: list[str] = []
-    for number, story in enumerate(world.stories(SIZES.predictor_stories)):
-        expected += [BEGIN_SENTENCE, *story.sentences]
-        expected += [SUMMARY_CUE, *story.summary] if number % 2 else []
-    assert read == [expected]
+def test_the_predictor_reads_whole_stories_and_every_second_ones_summary() -> None:
+    stories = recipe._Stories.of(world.stories(4))
+    # a text's number, in each direction, as its vector
+    vectors = torch.arange(1, len(stories.texts) + 1)[:, None] * torch.tensor([1.0, -1.0])
+    given, mask, following = stories.batch(np.array([1, 2]), vectors, torch.device("cpu"))
+    expected = [
+        recipe._document(world.story(1), with_summary=True),
+        recipe._document(world.story(2), with_summary=False),
+    ]
+    for row, (sentences, _) in enumerate(expected):
+        numbers = [stories.texts.index(text) + 1 for text in sentences]
+        assert given[row, mask[row]].tolist() == [[number, -number] for number in numbers]
+    assert not given[~mask].any()
+    after = [text for _, texts in expected for text in texts]
+    assert [stories.texts[number] for number in following] == after
+    assert len(set(stories.texts)) == len(stories.texts)
 
 
 @pytest.mark.parametrize("with_summary", [False, True])
@@ -144,7 +153,7 @@ def test_a_second_run_does_nothing_again(trained: Path, monkeypatch: pytest.Monk
     def never(*_: object, **__: object) -> Tensor:
         raise AssertionError("trained again")
 
-    for objective in ("reconstruction_loss", "next_sentence_loss"):
+    for objective in ("reconstruction_loss", "next_vector_loss", "next_sentence_loss"):
         monkeypatch.setattr(recipe, objective, never)
     _train(trained)
     assert _weights(trained) == before
@@ -157,7 +166,9 @@ def test_no_resume_makes_everything_anew(trained: Path, tmp_path: Path) -> None:
     assert _weights(tmp_path) == _weights(trained)
 
 
-@pytest.mark.parametrize("stage", ["reconstruction_loss", "_vectors", "next_sentence_loss"])
+@pytest.mark.parametrize(
+    "stage", ["reconstruction_loss", "_vectors", "next_vector_loss", "next_sentence_loss"]
+)
 def test_stopped_anywhere_it_ends_with_the_same_weights(
     stage: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,12 @@ from sonar_cli.model.predictor import Predictor
 from sonar_cli.model.tokenizer import EOS, PAD
 from sonar_cli.training.data import Batches, Rows
 from sonar_cli.training.loop import Schedule, fit
-from sonar_cli.training.objectives import decoding_loss, next_sentence_loss, reconstruction_loss
+from sonar_cli.training.objectives import (
+    decoding_loss,
+    next_sentence_loss,
+    next_vector_loss,
+    reconstruction_loss,
+)
 
 LANG = 55
 # [eos] [lang] pieces [eos], of different lengths
@@ -120,6 +125,19 @@ def test_next_sentence_loss_is_one_text_after_the_other(
     target = Rows.of(TARGETS).padded(range(3))
     found = next_sentence_loss(predictor, decoder, batch, mask, target)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_next_vector_loss_is_a_share_of_the_variance(predictor: Predictor) -> None:
+    texts = [torch.randn(2, 64), torch.randn(1, 64)]
+    batch, mask = torch.zeros(2, 2, 64), torch.zeros(2, 2, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        batch[row, : len(text)], mask[row, : len(text)] = text, True
+    following = torch.randn(3, 64)
+    predicted = torch.cat([predictor(text[None])[0] for text in texts])
+    of_the_mean = (following - following.mean(0)).square().sum()
+    expected = (predicted - following).square().sum() / of_the_mean
+    found = next_vector_loss(predictor, batch, mask, following)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_only_the_predictor_learns(predictor: Predictor, decoder: TextDecoder) -> None:

@@ -1,18 +1,21 @@
 """The recipe of `mini`: story world -> tokenizer -> codec -> predictor -> published layouts.
 
 Every stage is skipped when what it makes is there, and training resumes where it was, so a killed
-run goes on. The paper's objective trains the predictor; the codec learns reconstruction.
+run goes on. The codec learns reconstruction. The predictor first learns where the next sentence's
+vector lies, which needs no decoder, and then by the paper's objective to have it decoded.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import random
 import shutil
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -39,9 +42,13 @@ from sonar_cli.model.encoder import TextEncoder
 from sonar_cli.model.load import pick_device
 from sonar_cli.model.predictor import Predictor
 from sonar_cli.model.tokenizer import Tokenizer
-from sonar_cli.training.data import Batches, Rows
+from sonar_cli.training.data import Batches, Ints, Rows
 from sonar_cli.training.loop import Schedule, bar, fit
-from sonar_cli.training.objectives import next_sentence_loss, reconstruction_loss
+from sonar_cli.training.objectives import (
+    next_sentence_loss,
+    next_vector_loss,
+    reconstruction_loss,
+)
 
 LANG = "eng_Latn"
 WIDTH = 256
@@ -61,9 +68,11 @@ class Sizes:
     codec_batch: int = 64
     codec_rate: float = 2e-3
     noise: float = 0.2
-    predictor_steps: int = 5_000
     predictor_batch: int = 24
-    predictor_rate: float = 1.5e-3
+    vector_steps: int = 8_000
+    vector_rate: float = 1.5e-3
+    sentence_steps: int = 2_000
+    sentence_rate: float = 1e-3
     probe: int = 200
 
 
@@ -99,9 +108,14 @@ def train(
 
 
 def _sentences(sizes: Sizes, seed: int) -> list[str]:
-    """Return the codec's text: every sentence of the training stories once, and a little else."""
+    """Return the codec's text: the training stories' sentences, and a little else.
+
+    A sentence that stories share comes as often as the root of their number: one that is always
+    the same is worth knowing, but not a hundredth of all the text.
+    """
     told = world.stories(sizes.codec_stories, seed)
-    sentences = sorted(set(chain.from_iterable(each.sentences + each.summary for each in told)))
+    counts = Counter(chain.from_iterable(each.sentences + each.summary for each in told))
+    sentences = [text for text in sorted(counts) for _ in range(math.isqrt(counts[text]))]
     special = [BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE] * max(1, len(sentences) // 100)
     return sentences + special + list(_other_text(len(sentences) // 20, seed))
 
@@ -194,37 +208,71 @@ def _predictor(
     folder: Path, codec: Codec, sizes: Sizes, seed: int, device: torch.device, progress: bool
 ) -> Predictor:
     predictor = Predictor(_predictor_config()).to(device)
-    documents = [
-        _document(story, with_summary=number % 2 == 1)
-        for number, story in enumerate(world.stories(sizes.predictor_stories, seed))
-    ]
-    starts = np.cumsum([0, *(len(given) for given, _ in documents)])
-    given = list(chain.from_iterable(given for given, _ in documents))
-    following = chain.from_iterable(following for _, following in documents)
-    vectors = _vectors(folder / "vectors.pt", codec, given, progress)
-    target = Rows.of(codec.tokenizer.target(text, LANG) for text in following)
-    batches = Batches(np.diff(starts), sizes.predictor_batch, seed)
+    stories = _Stories.of(world.stories(sizes.predictor_stories, seed))
+    vectors = _vectors(folder / "vectors.pt", codec, stories.texts, progress)
+    target = Rows.of(codec.tokenizer.target(text, LANG) for text in stories.texts)
+    batches = Batches(stories.given.lengths, sizes.predictor_batch, seed)
 
-    def loss(step: int) -> Tensor:
-        spans = [(starts[i], starts[i + 1]) for i in batches.at(step)]
-        longest = max(end - start for start, end in spans)
-        batch = torch.zeros(len(spans), longest, WIDTH)
-        mask = torch.zeros(len(spans), longest, dtype=torch.bool)
-        for row, (start, end) in enumerate(spans):
-            batch[row, : end - start] = vectors[start:end].float()
-            mask[row, : end - start] = True
-        rows = np.concatenate([np.arange(start, end) for start, end in spans])
-        return next_sentence_loss(
-            predictor,
-            codec.decoder,
-            batch.to(device),
-            mask.to(device),
-            target.padded(rows, device),
-        )
+    def batch(step: int) -> tuple[Tensor, Tensor, Ints]:
+        return stories.batch(batches.at(step), vectors, device)
 
-    schedule = Schedule(sizes.predictor_steps, sizes.predictor_rate, warmup=200, seed=seed)
-    fit({"predictor": predictor}, loss, schedule, folder, name="predictor", progress=progress)
+    def vector_loss(step: int) -> Tensor:
+        given, mask, following = batch(step)
+        wanted = vectors[following].float().to(device)
+        return next_vector_loss(predictor, given, mask, wanted)
+
+    def sentence_loss(step: int) -> Tensor:
+        given, mask, following = batch(step)
+        wanted = target.padded(following, device)
+        return next_sentence_loss(predictor, codec.decoder, given, mask, wanted)
+
+    for name, loss, steps, rate in (
+        ("vectors", vector_loss, sizes.vector_steps, sizes.vector_rate),
+        ("sentences", sentence_loss, sizes.sentence_steps, sizes.sentence_rate),
+    ):
+        schedule = Schedule(steps, rate, warmup=200, seed=seed)
+        fit({"predictor": predictor}, loss, schedule, folder / name, name=name, progress=progress)
     return _freeze(predictor)
+
+
+@dataclass(frozen=True)
+class _Stories:
+    """What the predictor reads and what follows, story by story, as numbers of `texts`."""
+
+    texts: list[str]
+    given: Rows
+    following: Rows
+
+    @classmethod
+    def of(cls, stories: Iterable[world.Story]) -> _Stories:
+        """Number the sentences of the stories; every second one comes with its summary."""
+        numbers: dict[str, int] = {}
+
+        def rows(documents: Iterable[list[str]]) -> Rows:
+            return Rows.of(
+                [numbers.setdefault(text, len(numbers)) for text in document]
+                for document in documents
+            )
+
+        pairs = [_document(story, number % 2 == 1) for number, story in enumerate(stories)]
+        given, following = (rows(each) for each in zip(*pairs, strict=True))
+        return cls(list(numbers), given, following)
+
+    def batch(
+        self, stories: Ints, vectors: Tensor, device: torch.device
+    ) -> tuple[Tensor, Tensor, Ints]:
+        """Return what is given (B, T, D), its mask (B, T), and the texts that follow (mask.sum(),).
+
+        `vectors` (texts, D) are those of `texts`.
+        """
+        given = [self.given.row(story) for story in stories]
+        batch = torch.zeros(len(given), max(map(len, given)), vectors.shape[1])
+        mask = torch.zeros(batch.shape[:2], dtype=torch.bool)
+        for row, numbers in enumerate(given):
+            batch[row, : len(numbers)] = vectors[numbers].float()
+            mask[row, : len(numbers)] = True
+        following = np.concatenate([self.following.row(story) for story in stories])
+        return batch.to(device), mask.to(device), following
 
 
 def _document(story: world.Story, with_summary: bool) -> tuple[list[str], list[str]]:

@@ -45,9 +45,13 @@ class Rows:
         """Ids in each row."""
         return np.diff(self.starts)
 
+    def row(self, number: int) -> npt.NDArray[np.int32]:
+        """Return a row's ids."""
+        return self.flat[self.starts[number] : self.starts[number + 1]]
+
     def padded(self, rows: Sequence[int] | Ints, device: torch.device | str = "cpu") -> Tensor:
         """Return the chosen rows (N, longest) int64, filled up with pad."""
-        chosen = [self.flat[self.starts[i] : self.starts[i + 1]] for i in rows]
+        chosen = [self.row(i) for i in rows]
         batch = np.full((len(chosen), max(map(len, chosen))), PAD, dtype=np.int64)
         for line, ids in zip(batch, chosen, strict=True):
             line[: len(ids)] = ids

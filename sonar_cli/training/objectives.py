@@ -1,4 +1,4 @@
-"""What the models learn: a codec to give back its sentence, a predictor the next sentence."""
+"""What the models learn: a codec to give back its sentence, a predictor what comes next."""
 
 from __future__ import annotations
 
@@ -47,6 +47,20 @@ def next_sentence_loss(
     """
     predicted = predictor(vectors)[mask]  # (targets, D)
     return decoding_loss(decoder, predicted, target, double_eos)
+
+
+def next_vector_loss(
+    predictor: Predictor, vectors: Tensor, mask: Tensor, following: Tensor
+) -> Tensor:
+    """Squared error of the next sentence's vector, as a share of the variance of `following`.
+
+    The objective of Base-LCM (arXiv 2412.08821), on vectors as they are: no decoder, so a step is
+    cheap. Vectors (B, T, D) and mask (B, T) as for `next_sentence_loss`, following
+    (mask.sum(), D) the vectors of the next sentences in the mask's row-major order. 1 is what
+    always predicting their mean would give.
+    """
+    error = (predictor(vectors)[mask] - following).square().mean()
+    return error / following.var(0, correction=0).mean()
 
 
 def decoding_loss(
