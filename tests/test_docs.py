@@ -224,7 +224,8 @@ def test_a_training_line_runs(
         vocabulary=420,
         codec_steps=2,
         codec_batch=8,
-        predictor_steps=2,
+        vector_steps=2,
+        sentence_steps=2,
         predictor_batch=2,
         probe=2,
     )
