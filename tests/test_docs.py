@@ -277,13 +277,21 @@ def test_help_in_the_docs_is_the_programs() -> None:
     assert shown == "\n\n".join(map(_help, COMMANDS)) + "\n"
 
 
-def test_the_table_of_mini_is_a_real_one() -> None:
-    table = TABLE.search((DOCS / "mini.md").read_text())
-    assert table, "docs/mini.md has lost the place of its table"
-    rows = [line.strip("| ").split(" | ") for line in table[2].splitlines()[2:]]
+def _rows(page: str) -> list[list[str]]:
+    """Return the rows of the tables that a command wrote into a page, without their heads."""
+    written = TABLE.search((DOCS / page).read_text())
+    assert written, f"docs/{page} has lost the place of its table"
+    tables = (table.splitlines()[2:] for table in written[3].split("\n\n"))
+    return [line.strip("| ").split(" | ") for table in tables for line in table]
+
+
+def test_the_tables_are_real_ones() -> None:
+    rows = _rows("mini.md")
     assert len(rows) == 5, "python -m tests.test_docs --table fills it in"
     assert [row[2] for row in rows[1:4]] == ["300"] * 3
     assert all(row[-1] == "yes" for row in rows)
+    rows = _rows("summaries.md")
+    assert [row[-1] for row in rows] == ["300"] * 7 + ["yes"] * 10
     assert "PLACEHOLDER" not in "".join(page.read_text() for page in PAGES)
 
 
