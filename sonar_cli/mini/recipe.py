@@ -237,7 +237,10 @@ def _predictor(
 
 @dataclass(frozen=True)
 class _Stories:
-    """What the predictor reads and what follows, story by story, as numbers of `texts`."""
+    """What the predictor reads and what follows, story by story, as numbers of `texts`.
+
+    `following` is -1 where nothing is to be learned.
+    """
 
     texts: list[str]
     given: Rows
@@ -245,48 +248,78 @@ class _Stories:
 
     @classmethod
     def of(cls, stories: Iterable[world.Story]) -> _Stories:
-        """Number the sentences of the stories; every second one comes with its summary."""
-        numbers: dict[str, int] = {}
+        """Number the sentences of the stories, of four: one with its summary, one in pieces."""
+        numbers: dict[str | None, int] = {None: -1}
 
-        def rows(documents: Iterable[list[str]]) -> Rows:
+        def rows(documents: Iterable[Sequence[str | None]]) -> Rows:
             return Rows.of(
-                [numbers.setdefault(text, len(numbers)) for text in document]
+                [numbers.setdefault(text, len(numbers) - 1) for text in document]
                 for document in documents
             )
 
-        pairs = [_document(story, number % 2 == 1) for number, story in enumerate(stories)]
+        told = list(stories)
+        pairs = [_document(told, number) for number in range(len(told))]
         given, following = (rows(each) for each in zip(*pairs, strict=True))
-        return cls(list(numbers), given, following)
+        return cls([text for text in numbers if text is not None], given, following)
 
     def batch(
         self, stories: Ints, vectors: Tensor, device: torch.device
     ) -> tuple[Tensor, Tensor, Ints]:
         """Return what is given (B, T, D), its mask (B, T), and the texts that follow (mask.sum(),).
 
-        `vectors` (texts, D) are those of `texts`.
+        The mask has the sentences whose next one is to be learned. `vectors` (texts, D) are those
+        of `texts`.
         """
         given = [self.given.row(story) for story in stories]
         batch = torch.zeros(len(given), max(map(len, given)), vectors.shape[1])
-        mask = torch.zeros(batch.shape[:2], dtype=torch.bool)
-        for row, numbers in enumerate(given):
+        following = np.full(batch.shape[:2], -1, dtype=np.int64)
+        for row, (story, numbers) in enumerate(zip(stories, given, strict=True)):
             batch[row, : len(numbers)] = vectors[numbers].float()
-            mask[row, : len(numbers)] = True
-        following = np.concatenate([self.following.row(story) for story in stories])
-        return batch.to(device), mask.to(device), following
+            following[row, : len(numbers)] = self.following.row(story)
+        learned = following >= 0
+        return batch.to(device), torch.from_numpy(learned).to(device), following[learned]
 
 
-def _document(story: world.Story, with_summary: bool) -> tuple[list[str], list[str]]:
-    """Return a story's sentences as given and, sentence by sentence, what follows each of them.
+def _document(
+    stories: Sequence[world.Story], number: int
+) -> tuple[list[str], Sequence[str | None]]:
+    """Return the sentences of a story as given and, sentence by sentence, what follows each.
 
-    A story is followed by its end whether or not the cue and its summary come after it, so that
-    one predictor learns to end stories and to sum them up.
+    Of four stories two come alone; the others are to be summed up, one of them in pieces. A story
+    is followed by its end whether or not the cue and its summary come after it, so that one
+    predictor learns to end stories and to sum them up.
     """
+    story = stories[number]
+    if number % 4 == 3:
+        return _pieces(story, stories[number - 1], random.Random(number))
     given = [BEGIN_SENTENCE, *story.sentences]
     following = [*story.sentences, END_SENTENCE]
-    if with_summary:
+    if number % 4 == 1:
         given += [SUMMARY_CUE, *story.summary]
         following += [*story.summary, END_SENTENCE]
     return given, following
+
+
+def _pieces(
+    story: world.Story, other: world.Story, draw: random.Random
+) -> tuple[list[str], list[str | None]]:
+    """Return a piece of a story, mostly next to one of another, and what they bear out in sum.
+
+    A text from elsewhere is not one whole story. Without such examples the model makes up what is
+    missing. Where a piece ends cannot be told, so that only the summary is learned.
+    """
+    own = _piece(story, draw.randint(3, len(story.sentences)), draw)
+    room = min(len(BEATS) - len(own), len(other.sentences))
+    pieces = [(story, own), (other, _piece(other, draw.randint(0, room), draw))]
+    draw.shuffle(pieces)
+    text = [BEGIN_SENTENCE, *chain.from_iterable(piece for _, piece in pieces)]
+    summary = [*chain.from_iterable(whole.summary_of(piece) for whole, piece in pieces)]
+    return [*text, SUMMARY_CUE, *summary], [*[None] * len(text), *summary, END_SENTENCE]
+
+
+def _piece(story: world.Story, count: int, draw: random.Random) -> tuple[str, ...]:
+    start = draw.randint(0, len(story.sentences) - count)
+    return story.sentences[start : start + count]
 
 
 def _vectors(file: Path, codec: Codec, sentences: list[str], progress: bool) -> Tensor:
