@@ -248,7 +248,7 @@ class _Stories:
 
     @classmethod
     def of(cls, stories: Iterable[world.Story]) -> _Stories:
-        """Number the sentences of the stories, of four: one with its summary, one in pieces."""
+        """Number the sentences of the stories; of four one has a summary, one is in pieces."""
         numbers: dict[str | None, int] = {None: -1}
 
         def rows(documents: Iterable[Sequence[str | None]]) -> Rows:
