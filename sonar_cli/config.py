@@ -145,7 +145,7 @@ class SummaryOptions:
     target_langs: tuple[str, ...] = ()
     cue: str = SUMMARY_CUE
     context: int = 64
-    support: float = 0.5
+    support: float = 0.6
     begin: bool | None = None
     beam_size: int = 5
     max_tokens: int = 256

@@ -211,7 +211,7 @@ summary = _together(
         type=click.Choice(["auto", "extractive", "abstractive", "hybrid"]),
         help="extractive: sentences of the text. abstractive: new ones, from a model that has "
         "learned to. hybrid: new ones that the text supports. auto: hybrid where the model has "
-        "learned to, else extractive.",
+        "learned to and can read the text at once, else extractive.",
     ),
     option(
         "--cite", section=_SUMMARY, is_flag=True,

@@ -113,6 +113,13 @@ class _Summaries:
         if far:
             self._say(FAR_FROM_MINI)
             return "extractive"
+        context = self.options.context
+        if len(document) > context:
+            self._say(
+                f"{len(document)} sentences are more than the model reads at once ({context}): "
+                "sentences of the text are chosen (--method hybrid writes part by part)"
+            )
+            return "extractive"
         return "hybrid"
 
     def _passages(self, name: str, text: str) -> Iterator[Passage]:

@@ -6,7 +6,6 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 
@@ -132,16 +131,6 @@ def test_summaries_are_short_and_name_the_character(told: list[Story]) -> None:
         assert 1 <= len(each.summary) <= 3
         assert each.name in each.summary[0]
     assert {len(each.summary) for each in told} == {1, 2, 3}
-
-
-def test_what_part_of_a_story_bears_out_of_its_summary(told: list[Story]) -> None:
-    for each in told[:300]:
-        assert each.summary_of(each.sentences) == each.summary
-        found = [each.summary_of(each.sentences[:end]) for end in range(len(each.sentences) + 1)]
-        assert found[0] == ()
-        assert all(set(few) <= set(more) for few, more in pairwise(found))
-        # Who helps and how comes after the fifth sentence at the earliest.
-        assert all(" wanted to " in text or " story about " in text for text in found[5])
 
 
 def test_dialogue_occurs_and_has_one_sentence_in_its_quotes(told: list[Story]) -> None:

@@ -278,6 +278,20 @@ def test_parts_are_announced(capsys, tmp_path: Path) -> None:
     assert "3 parts" in err
 
 
+def test_auto_takes_extractive_beyond_what_the_model_reads_at_once(capsys, tmp_path: Path) -> None:
+    file = tmp_path / "two.txt"
+    text = "\n".join(" ".join(each.sentences) for each in STORIES[:2])
+    file.write_text(text)
+    status, out, err = _call(capsys, "summarize", str(file), "-n", "3")
+    assert status == 0
+    assert all(line in text for line in out.splitlines())
+    assert len(err.splitlines()) == 1
+    assert "--method hybrid" in err
+    status, out, err = _call(capsys, "summarize", str(file), "-n", "2", "--context", "40", "-q")
+    assert (status, err) == (0, "")
+    assert not all(line in text for line in out.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

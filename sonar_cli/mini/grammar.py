@@ -96,15 +96,6 @@ def render(pattern: str, slots: Slots) -> str:
     return text[:start] + text[start].upper() + text[start + 1 :]
 
 
-def filled(pattern: str, slots: Slots) -> list[str]:
-    """Return what fills a pattern's slots, in lower case.
-
-    >>> filled("{name} saw @ {animal}.", {"name": "Tom", "animal": "owl"})
-    ['tom', 'owl']
-    """
-    return [render(f"{{{slot}}}", slots).lower() for slot in _SLOT.findall(pattern)]
-
-
 def gender(name: str) -> str:
     """Return girl or boy."""
     return _NAMES[name]

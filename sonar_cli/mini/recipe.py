@@ -237,10 +237,7 @@ def _predictor(
 
 @dataclass(frozen=True)
 class _Stories:
-    """What the predictor reads and what follows, story by story, as numbers of `texts`.
-
-    `following` is -1 where nothing is to be learned.
-    """
+    """What the predictor reads and what follows, story by story, as numbers of `texts`."""
 
     texts: list[str]
     given: Rows
@@ -248,78 +245,48 @@ class _Stories:
 
     @classmethod
     def of(cls, stories: Iterable[world.Story]) -> _Stories:
-        """Number the sentences of the stories; of four one has a summary, one is in pieces."""
-        numbers: dict[str | None, int] = {None: -1}
+        """Number the sentences of the stories; every second one comes with its summary."""
+        numbers: dict[str, int] = {}
 
-        def rows(documents: Iterable[Sequence[str | None]]) -> Rows:
+        def rows(documents: Iterable[list[str]]) -> Rows:
             return Rows.of(
-                [numbers.setdefault(text, len(numbers) - 1) for text in document]
+                [numbers.setdefault(text, len(numbers)) for text in document]
                 for document in documents
             )
 
-        told = list(stories)
-        pairs = [_document(told, number) for number in range(len(told))]
+        pairs = [_document(story, number % 2 == 1) for number, story in enumerate(stories)]
         given, following = (rows(each) for each in zip(*pairs, strict=True))
-        return cls([text for text in numbers if text is not None], given, following)
+        return cls(list(numbers), given, following)
 
     def batch(
         self, stories: Ints, vectors: Tensor, device: torch.device
     ) -> tuple[Tensor, Tensor, Ints]:
         """Return what is given (B, T, D), its mask (B, T), and the texts that follow (mask.sum(),).
 
-        The mask has the sentences whose next one is to be learned. `vectors` (texts, D) are those
-        of `texts`.
+        `vectors` (texts, D) are those of `texts`.
         """
         given = [self.given.row(story) for story in stories]
         batch = torch.zeros(len(given), max(map(len, given)), vectors.shape[1])
-        following = np.full(batch.shape[:2], -1, dtype=np.int64)
-        for row, (story, numbers) in enumerate(zip(stories, given, strict=True)):
+        mask = torch.zeros(batch.shape[:2], dtype=torch.bool)
+        for row, numbers in enumerate(given):
             batch[row, : len(numbers)] = vectors[numbers].float()
-            following[row, : len(numbers)] = self.following.row(story)
-        learned = following >= 0
-        return batch.to(device), torch.from_numpy(learned).to(device), following[learned]
+            mask[row, : len(numbers)] = True
+        following = np.concatenate([self.following.row(story) for story in stories])
+        return batch.to(device), mask.to(device), following
 
 
-def _document(
-    stories: Sequence[world.Story], number: int
-) -> tuple[list[str], Sequence[str | None]]:
-    """Return the sentences of a story as given and, sentence by sentence, what follows each.
+def _document(story: world.Story, with_summary: bool) -> tuple[list[str], list[str]]:
+    """Return a story's sentences as given and, sentence by sentence, what follows each of them.
 
-    Of four stories two come alone; the others are to be summed up, one of them in pieces. A story
-    is followed by its end whether or not the cue and its summary come after it, so that one
-    predictor learns to end stories and to sum them up.
+    A story is followed by its end whether or not the cue and its summary come after it, so that
+    one predictor learns to end stories and to sum them up.
     """
-    story = stories[number]
-    if number % 4 == 3:
-        return _pieces(story, stories[number - 1], random.Random(number))
     given = [BEGIN_SENTENCE, *story.sentences]
     following = [*story.sentences, END_SENTENCE]
-    if number % 4 == 1:
+    if with_summary:
         given += [SUMMARY_CUE, *story.summary]
         following += [*story.summary, END_SENTENCE]
     return given, following
-
-
-def _pieces(
-    story: world.Story, other: world.Story, draw: random.Random
-) -> tuple[list[str], list[str | None]]:
-    """Return a piece of a story, mostly next to one of another, and what they bear out in sum.
-
-    A text from elsewhere is not one whole story. Without such examples the model makes up what is
-    missing. Where a piece ends cannot be told, so that only the summary is learned.
-    """
-    own = _piece(story, draw.randint(3, len(story.sentences)), draw)
-    room = min(len(BEATS) - len(own), len(other.sentences))
-    pieces = [(story, own), (other, _piece(other, draw.randint(0, room), draw))]
-    draw.shuffle(pieces)
-    text = [BEGIN_SENTENCE, *chain.from_iterable(piece for _, piece in pieces)]
-    summary = [*chain.from_iterable(whole.summary_of(piece) for whole, piece in pieces)]
-    return [*text, SUMMARY_CUE, *summary], [*[None] * len(text), *summary, END_SENTENCE]
-
-
-def _piece(story: world.Story, count: int, draw: random.Random) -> tuple[str, ...]:
-    start = draw.randint(0, len(story.sentences) - count)
-    return story.sentences[start : start + count]
 
 
 def _vectors(file: Path, codec: Codec, sentences: list[str], progress: bool) -> Tensor:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sonar_cli.mini import words
@@ -26,7 +26,6 @@ from sonar_cli.mini.grammar import (
     FREE,
     PRONOUNS,
     accepts,
-    filled,
     gender,
     patterns,
     render,
@@ -44,8 +43,6 @@ NARRATORS = 6
 VOICES = 2
 # What a narrator's summary says: who wanted what, who helped, what the story was about.
 SUMMARY_PARTS = ((0, 1, 2), (0, 1), (0, 2), (0, 1, 2), (0, 1), (0,))
-# What a summary's sentence, by part and voice, takes from the story without naming it.
-_IMPLIED = {(0, 1): "{solved}", (1, 0): "{solved}", (2, 1): "{animal}"}
 # One combination in so many is kept from training.
 HELD_OUT_SHARE = 20
 
@@ -55,30 +52,12 @@ _PLOT_OF = {(0, "girl"): 0, (0, "boy"): 1, (1, "girl"): 2, (1, "boy"): 0}
 
 @dataclass(frozen=True)
 class Story:
-    """A story's sentences, its summary, its main character's name and what it is made of.
-
-    `takes` has, for each sentence of the summary, what it takes from the story.
-    """
+    """A story's sentences, its summary, its main character's name and what it is made of."""
 
     sentences: tuple[str, ...]
     summary: tuple[str, ...]
     name: str
     combination: tuple[str, str, str]
-    takes: tuple[tuple[str, ...], ...]
-
-    def summary_of(self, part: Iterable[str]) -> tuple[str, ...]:
-        """Return those sentences of the summary that a part of the story's sentences bears out.
-
-        >>> told = story(7)
-        >>> told.summary_of(told.sentences) == told.summary, told.summary_of(told.sentences[:1])
-        (True, ())
-        """
-        text = " ".join(part).lower()
-        return tuple(
-            sentence
-            for sentence, taken in zip(self.summary, self.takes, strict=True)
-            if all(re.search(rf"\b{re.escape(each)}\b", text) for each in taken)
-        )
 
 
 def story(seed: int, held_out: bool = False) -> Story:
@@ -92,13 +71,8 @@ def story(seed: int, held_out: bool = False) -> Story:
     forms = (_PATTERNS[beat][narrator] for beat in told)
     sentences = tuple(render(voices[voice % len(voices)], slots) for voices in forms)
     summaries = _PATTERNS["summary"]
-    said = {part: summaries[part][voice] for part in SUMMARY_PARTS[narrator]}
-    summary = tuple(render(pattern, slots) for pattern in said.values())
-    takes = tuple(
-        tuple(filled(pattern + _IMPLIED.get((part, voice), ""), slots))
-        for part, pattern in said.items()
-    )
-    return Story(sentences, summary, slots["name"], _combination(slots), takes)
+    summary = tuple(render(summaries[part][voice], slots) for part in SUMMARY_PARTS[narrator])
+    return Story(sentences, summary, slots["name"], _combination(slots))
 
 
 def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Story]:
