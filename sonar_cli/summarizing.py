@@ -98,6 +98,10 @@ class _Summaries:
         return summarize.summarize(document, self.codec, self.predictor, options, progress)
 
     def _method(self, document: Document) -> Method:
+        from sonar_cli import summarize
+
+        if len(document) <= summarize.wanted(document, self.options):
+            return "extractive"  # it comes back whole: nothing is written, nothing is to be said
         asked: str = self.settings["method"]
         far = self.paths.embedded and asked != "extractive" and _is_far(document)
         if asked != "auto":
@@ -113,11 +117,9 @@ class _Summaries:
         if far:
             self._say(FAR_FROM_MINI)
             return "extractive"
-        context = self.options.context
-        if len(document) > context:
-            self._say(
-                f"{len(document)} sentences are more than the model reads at once ({context}): "
-                "sentences of the text are chosen (--method hybrid writes part by part)"
+        if len(document) > self.options.context:
+            self._say_long(
+                document, "sentences of the text are chosen (--method hybrid writes part by part)"
             )
             return "extractive"
         return "hybrid"
@@ -143,11 +145,17 @@ class _Summaries:
         parts = summarize.reading_parts(document, options.context)
         if len(parts) > 1:
             count = summarize.wanted(document, options)
-            self._say(
-                f"{parts[-1].stop} sentences are more than the model reads at once "
-                f"({options.context}): {len(parts)} parts are summed up one by one, and of their "
-                f"summaries {count} sentences are chosen",
+            self._say_long(
+                document,
+                f"{len(parts)} parts are summed up one by one, and of their summaries {count} "
+                "sentences are chosen",
             )
+
+    def _say_long(self, document: Document, so: str) -> None:
+        context = self.options.context
+        self._say(
+            f"{len(document)} sentences are more than the model reads at once ({context}): {so}"
+        )
 
     def _verbose(self, document: Document, encoding: Encoding) -> None:
         running.say(

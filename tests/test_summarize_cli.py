@@ -278,6 +278,15 @@ def test_parts_are_announced(capsys, tmp_path: Path) -> None:
     assert "3 parts" in err
 
 
+@pytest.mark.parametrize("method", ["auto", "hybrid", "abstractive"])
+def test_of_a_text_that_comes_back_whole_nothing_is_said(capsys, tmp_path: Path, method) -> None:
+    file = tmp_path / "two.txt"
+    file.write_text("\n".join(" ".join(each.sentences) for each in STORIES[:2]))
+    status, out, err = _call(capsys, "summarize", str(file), "-n", "99", "--method", method)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [*STORIES[0].sentences, *STORIES[1].sentences]
+
+
 def test_auto_takes_extractive_beyond_what_the_model_reads_at_once(capsys, tmp_path: Path) -> None:
     file = tmp_path / "two.txt"
     text = "\n".join(" ".join(each.sentences) for each in STORIES[:2])
