@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sonar_cli.config import BEGIN_SENTENCE, END_SENTENCE, GenerationOptions, Step, StopReason
-from sonar_cli.model.codec import Codec, Decoded
+from sonar_cli.model.codec.native import Codec, Decoded
 from sonar_cli.model.load import Model
-from sonar_cli.model.predictor import add_noise
+from sonar_cli.model.systems.sonar_llm import add_noise
 
 OnTruncated = Callable[[int], None]
 # A text's sentences, or their vectors (T, D) where it is encoded already.
@@ -41,7 +41,7 @@ def generate(
     an unknown language, ValueError when there is nothing to continue.
 
     >>> from sonar_cli.model.load import load_model
-    >>> from sonar_cli.store import resolve
+    >>> from sonar_cli.hub.store import resolve
     >>> model = load_model(resolve("mini"))
     >>> options = GenerationOptions(sentences=2)
     >>> steps = list(generate(model, ["One day Lily found a kite."], options))

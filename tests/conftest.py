@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from sonar_cli.config import PredictorConfig, TransformerConfig
-from sonar_cli.model.decoder import TextDecoder
-from sonar_cli.model.encoder import TextEncoder
-from sonar_cli.model.predictor import Predictor
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.systems.sonar_llm import Predictor
 
 ENCODER = TransformerConfig(vocab_size=60, width=64, layers=2, heads=1, ffn=96, max_len=514)
 DECODER = TransformerConfig(vocab_size=60, width=64, layers=2, heads=1, ffn=96, max_len=512)

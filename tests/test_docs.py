@@ -22,8 +22,9 @@ import click
 import pytest
 
 from sonar_cli.cli import cli, run
-from sonar_cli.mini import recipe, world
-from sonar_cli.sentences import split
+from sonar_cli.mini import recipe
+from sonar_cli.text.sentences import split
+from sonar_cli.world import stories as world
 from tests.hub_server import HubServer, serving
 
 if sys.version_info >= (3, 11):

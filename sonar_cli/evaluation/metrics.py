@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sonar_cli import sentences
 from sonar_cli.errors import UsageError
+from sonar_cli.text import sentences
 
 # Where Debian's package wordnet-base has WordNet 3.0, the version that NLTK's corpus is of.
 WORDNET = Path("/usr/share/wordnet")

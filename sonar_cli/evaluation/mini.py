@@ -8,11 +8,11 @@ from itertools import chain, islice
 
 from sonar_cli.config import GenerationOptions, Step
 from sonar_cli.evaluation.metrics import keeps_name, repeats, share
-from sonar_cli.evaluation.tables import Row
-from sonar_cli.mini import world
-from sonar_cli.mini.words import BOYS, GIRLS
+from sonar_cli.evaluation.report import Row
 from sonar_cli.model.load import Model
 from sonar_cli.pipeline import generate_many
+from sonar_cli.world import stories as world
+from sonar_cli.world.words import BOYS, GIRLS
 
 STORIES = 300
 PREFIX = 2

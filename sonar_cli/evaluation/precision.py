@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sonar_cli.evaluation.metrics import share
-from sonar_cli.evaluation.tables import Row
+from sonar_cli.evaluation.report import Row
 from sonar_cli.model.load import Model
 
 # Texts whose sentences are encoded and decoded together.

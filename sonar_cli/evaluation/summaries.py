@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from sonar_cli.evaluation import metrics
 from sonar_cli.evaluation.baselines import LEAD, SUMY, System, baselines
-from sonar_cli.evaluation.tables import grid
+from sonar_cli.evaluation.report import grid
 
 __all__ = [
     "ABSTRACTIVE",

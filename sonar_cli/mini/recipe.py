@@ -33,22 +33,22 @@ from sonar_cli.config import (
     RopeScaling,
     TransformerConfig,
 )
-from sonar_cli.mini import world
-from sonar_cli.mini.patterns import BEATS
-from sonar_cli.model import checkpoints
-from sonar_cli.model.codec import Codec
-from sonar_cli.model.decoder import TextDecoder
-from sonar_cli.model.encoder import TextEncoder
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.codec.native import Codec
+from sonar_cli.model.codec.tokenizer import Tokenizer
+from sonar_cli.model.formats import checkpoints
 from sonar_cli.model.load import pick_device
-from sonar_cli.model.predictor import Predictor
-from sonar_cli.model.tokenizer import Tokenizer
-from sonar_cli.training.data import Batches, Ints, Rows
+from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.training.batches import Batches, Ints, Rows
 from sonar_cli.training.loop import Schedule, bar, fit
 from sonar_cli.training.objectives import (
     next_sentence_loss,
     next_vector_loss,
     reconstruction_loss,
 )
+from sonar_cli.world import stories as world
+from sonar_cli.world.patterns import BEATS
 
 LANG = "eng_Latn"
 WIDTH = 256

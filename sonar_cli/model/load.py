@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from sonar_cli.config import ModelPaths, PredictorConfig, TransformerConfig
 from sonar_cli.errors import CheckpointError, UsageError
-from sonar_cli.model import checkpoints
-from sonar_cli.model.codec import Codec
-from sonar_cli.model.decoder import TextDecoder
-from sonar_cli.model.encoder import TextEncoder
-from sonar_cli.model.int8 import Notify, quantized
-from sonar_cli.model.linear import (
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.codec.native import Codec
+from sonar_cli.model.codec.tokenizer import Tokenizer
+from sonar_cli.model.fast.int8 import Notify, quantized
+from sonar_cli.model.fast.linear import (
     SMALLEST,
     Int8Linear,
     Make,
@@ -28,8 +28,8 @@ from sonar_cli.model.linear import (
     quantize,
     replace,
 )
-from sonar_cli.model.predictor import Predictor
-from sonar_cli.model.tokenizer import Tokenizer
+from sonar_cli.model.formats import checkpoints
+from sonar_cli.model.systems.sonar_llm import Predictor
 
 _DTYPES = {
     "auto": torch.float32,

@@ -12,7 +12,7 @@ from sonar_cli.config import Step
 from sonar_cli.render.progress import console
 
 if TYPE_CHECKING:
-    from sonar_cli.sentences import Sentence
+    from sonar_cli.text.sentences import Sentence
 
 
 class Writer(Protocol):
@@ -98,7 +98,7 @@ class Lines:
 
     def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
         """Separate the texts, and write the prompt first if it is to be echoed."""
-        from sonar_cli.sentences import join
+        from sonar_cli.text.sentences import join
 
         if self.texts:
             self._write("")
@@ -163,7 +163,7 @@ class Terminal:
 
     def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
         """Show the prompt dimmed, under the file's name where there are several."""
-        from sonar_cli.sentences import join
+        from sonar_cli.text.sentences import join
 
         if self.multiple:
             self.console.rule(file, style="dim")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 from sonar_cli.render.progress import console
 
 if TYPE_CHECKING:
-    from sonar_cli.evaluation.tables import Tables
-    from sonar_cli.store import KnownModel
+    from sonar_cli.evaluation.report import Tables
+    from sonar_cli.hub.store import KnownModel
 
 
 def print_tables(found: Tables, format: str, out: TextIO) -> None:

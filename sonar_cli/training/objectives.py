@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sonar_cli.model.decoder import TextDecoder
-from sonar_cli.model.encoder import TextEncoder
-from sonar_cli.model.predictor import Predictor
-from sonar_cli.model.tokenizer import EOS, PAD
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.codec.tokenizer import EOS, PAD
+from sonar_cli.model.systems.sonar_llm import Predictor
 
 _CHUNKS = 4
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from sonar_cli.errors import DownloadError, UsageError
-from sonar_cli.model.sonar_space import SonarSpaceCodec, load_sonar_space
-from sonar_cli.store import resolve
+from sonar_cli.hub.store import resolve
+from sonar_cli.model.codec.sonar_space import SonarSpaceCodec, load_sonar_space
 
 LAYOUTS = {
     "fairseq2": ("fairseq2/encoder.pt", "fairseq2/decoder.pt"),

@@ -1,0 +1,1 @@
+"""How fast this machine is: what `sonar-llm bench` measures."""

@@ -1,0 +1,1 @@
+"""Names of models -> files on disk: catalogue, downloads, sonar-space's cards."""

@@ -1,0 +1,1 @@
+"""The codec: sentences to vectors and back, our own and sonar-space's."""

@@ -1,0 +1,226 @@
+"""The original codec behind our interface: sonar-space's own modules, tokenizer and pipelines.
+
+It is the oracle: slower and heavy to install (the extra `sonar-space`: one exact CUDA build of
+torch, several gigabytes, and the system library libsndfile), but the reference for every vector
+and token. The weights come from the same local files as the native codec's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sonar_cli.config import TransformerConfig
+from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.model.codec.native import Decoded
+from sonar_cli.model.codec.tokenizer import EOS, Tokenizer, model_file
+from sonar_cli.model.formats import checkpoints
+from sonar_cli.model.load import pick_device, pick_dtype
+
+MISSING = (
+    "sonar-space is not installed; pip install 'sonar-llm[sonar-space]' brings it (several GB, a "
+    "CUDA build of torch, and it needs the system library libsndfile), or leave out --codec"
+)
+
+
+class SonarSpaceCodec:
+    """Encode and decode with sonar-space's pipelines; the interface is `Codec`'s."""
+
+    def __init__(
+        self, encoder: Any, decoder: Any, tokenizer: Any, own: Tokenizer, device: torch.device
+    ) -> None:
+        from sonar.inference_pipelines import text
+
+        self.tokenizer = own
+        self.width = int(encoder.encoder_frontend.embed.weight.shape[1])
+        self.device = device
+        self._vocab = tokenizer.vocab_info
+        self._to_vectors = text.TextToEmbeddingModelPipeline(encoder, tokenizer, device=device)
+        self._to_text = text.EmbeddingToTextModelPipeline(decoder, tokenizer, device=device)
+
+    @property
+    def max_len(self) -> int:
+        """The most tokens that the encoder reads of a sentence."""
+        return checkpoints.ENCODER_MAX_LEN
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """FLORES-200 codes that can be encoded and decoded."""
+        return self.tokenizer.languages
+
+    def encode(
+        self,
+        sentences: Sequence[str],
+        lang: str = "eng_Latn",
+        batch_size: int = 32,
+        on_truncated: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Return the sentences' vectors (N, D), float32; see `Codec.encode`."""
+        limit = checkpoints.ENCODER_MAX_LEN
+        ids = [self.tokenizer.source(sentence, lang) for sentence in sentences]
+        if on_truncated and (cut := sum(len(row) > limit for row in ids)):
+            on_truncated(cut)
+        if not sentences:
+            return torch.empty(0, self.width, device=self.device)
+        vectors = self._to_vectors.predict(
+            list(sentences), source_lang=lang, batch_size=batch_size, max_seq_len=limit
+        )
+        return vectors.float().clone()
+
+    def decode(
+        self,
+        vectors: Tensor,
+        lang: str = "eng_Latn",
+        beam_size: int = 5,
+        max_tokens: int = 256,
+        batch_size: int = 32,
+    ) -> list[Decoded]:
+        """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
+        prefix = torch.tensor([EOS, self.tokenizer.lang_id(lang)], device=self.device)
+        if max_tokens <= len(prefix):
+            raise UsageError(f"--max-tokens must be at least {len(prefix) + 1}, not {max_tokens}")
+        decoded = []
+        for batch in vectors.to(self.device).split(batch_size):
+            found = search(self._to_text.model, self._vocab, batch, prefix, beam_size, max_tokens)
+            for hypotheses in found.hypotheses:
+                ids = tuple(hypotheses[0].seq.tolist())
+                score = float(hypotheses[0].score)
+                decoded.append(Decoded(self.tokenizer.decode(ids), ids, score))
+        return decoded
+
+
+def require() -> None:
+    """Raise SonarError with the way to install sonar-space when it is not there."""
+    try:
+        import fairseq2.models.nllb.tokenizer  # noqa: F401
+        import sonar.models.sonar_text  # noqa: F401
+    except (ImportError, OSError) as error:
+        raise SonarError(MISSING) from error
+
+
+def load_sonar_space(
+    encoder: Path, decoder: Path, tokenizer: Path, device: str = "auto", dtype: str = "auto"
+) -> SonarSpaceCodec:
+    """Build sonar-space's modules from local files in any published layout.
+
+    Raises SonarError with the way to install it when sonar-space is not there.
+    """
+    require()
+    from fairseq2.models.nllb.tokenizer import NllbTokenizerConfig, load_nllb_tokenizer
+    from sonar.models.sonar_text import factory
+
+    if dtype == "int8":
+        raise UsageError("--dtype int8 goes with our own codec only; leave out --codec sonar-space")
+    where, kind = pick_device(device), pick_dtype(dtype)
+    own = Tokenizer.load(tokenizer)
+    languages = NllbTokenizerConfig(langs=list(own.languages), default_lang=own.languages[0])
+    theirs = load_nllb_tokenizer(model_file(tokenizer), languages)
+    shape, state = checkpoints.read_encoder(encoder)
+    built = factory.SonarTextEncoderFactory(_config("encoder", shape)).create_model()
+    built.load_state_dict(_rename(state, checkpoints.ENCODER_LAYOUTS[0]))
+    built_decoder = build_decoder(*checkpoints.read_decoder(decoder))
+    return SonarSpaceCodec(
+        built.to(where, kind).eval(), built_decoder.to(where, kind), theirs, own, where
+    )
+
+
+def build_decoder(config: TransformerConfig, state: dict[str, Tensor]) -> Any:
+    """Build the original's decoder on our tensors, which are not copied.
+
+    Raises SonarError with the way to install it when sonar-space is not there.
+    """
+    require()
+    from sonar.models.sonar_text import factory
+
+    renamed = _rename(state | checkpoints.folded(config), checkpoints.DECODER_LAYOUTS[0])
+    renamed["final_proj.weight"] = renamed["decoder_frontend.embed.weight"]
+    built = factory.SonarTextDecoderFactory(_config("decoder", config)).create_model()
+    built.load_state_dict(renamed, assign=True)
+    return built.requires_grad_(False).eval()
+
+
+def with_no_encoder(decoder: Any) -> Any:
+    """Return the model that the original's search takes; vectors stand for what is encoded."""
+    from sonar.models.sonar_translation import SonarEncoderDecoderModel
+    from sonar.models.sonar_translation.model import DummyEncoderModel
+
+    return SonarEncoderDecoderModel(DummyEncoderModel(), decoder).eval()
+
+
+def vocabulary(size: int) -> Any:
+    """Return what the original's search knows of the tokenizer."""
+    from fairseq2.data.tokenizers import VocabularyInfo
+
+    return VocabularyInfo(size=size, unk_idx=1, bos_idx=2, eos_idx=EOS, pad_idx=0)
+
+
+def search(
+    model: Any,
+    vocab: Any,
+    vectors: Tensor,
+    prefix: Tensor,
+    beam_size: int,
+    max_tokens: int,
+    at_least: int = 1,
+) -> Any:
+    """Run fairseq2's search over vectors (N, D) from one prefix (P,); return its output.
+
+    No sentence ends before `at_least` tokens after the prefix.
+    """
+    from fairseq2.generation.beam_search.generator import BeamSearchSeq2SeqGenerator
+    from fairseq2.nn import BatchLayout
+
+    generator = BeamSearchSeq2SeqGenerator(
+        model,
+        vocab,
+        beam_size=beam_size,
+        min_gen_len=at_least,
+        max_seq_len=max_tokens,
+        # fairseq2's own limit takes the vector's width for the length of a source.
+        max_gen_len=(0.0, max_tokens),
+    )
+    prompts = prefix.expand(len(vectors), -1)
+    return generator(vectors, BatchLayout.of(vectors), prompts, BatchLayout.of(prompts))
+
+
+def _config(half: str, shape: TransformerConfig) -> Any:
+    from fairseq2.data.tokenizers import VocabularyInfo
+    from sonar.models.sonar_text import config as configs
+
+    kind = {
+        "encoder": configs.SonarTextEncoderConfig,
+        "decoder": configs.SonarTextDecoderConfig,
+    }[half]
+    extra: dict[str, Any] = {}
+    if half == "encoder":
+        extra = {"pooling": "mean", "_from_fairseq": True}
+    # The encoder's factory adds pad_idx + 1 = 2 positions itself: 512 + 2.
+    return kind(
+        model_dim=shape.width,
+        max_seq_len=512,
+        vocab_info=VocabularyInfo(
+            size=shape.vocab_size, unk_idx=1, bos_idx=2, eos_idx=3, pad_idx=1
+        ),
+        activation_fn="ReLU",
+        no_scale_embedding=False,
+        no_token_positional_embeddings=False,
+        learned_pos=False,
+        emb_dropout_p=0.0,
+        attention_dropout_p=0.0,
+        activation_dropout_p=0.0,
+        normalize_before=True,
+        num_encoder_layers=shape.layers,
+        num_decoder_layers=shape.layers,
+        num_encoder_attn_heads=shape.heads,
+        num_decoder_attn_heads=shape.heads,
+        ffn_inner_dim=shape.ffn,
+        **extra,
+    )
+
+
+def _rename(state: dict[str, Tensor], layout: checkpoints.Layout) -> dict[str, Tensor]:
+    return {layout.theirs(name): tensor.float() for name, tensor in state.items()}

@@ -1,0 +1,123 @@
+"""Text to token ids and back: NLLB's SentencePiece vocabulary with a `<pad>` in front.
+
+Every piece's id is one higher than SentencePiece's own, because SONAR reads the model with
+`<pad>` inserted at index 0: pad 0, unk 1, bos 2, eos 3. The pieces are followed by one token per
+language, in the order of the model card, and by three control tokens of NLLB's training.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sentencepiece import SentencePieceProcessor
+
+from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.model.codec.languages import NLLB_LANGUAGES
+from sonar_cli.model.files import read_json
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+CONTROL_TOKENS = ("<MINED_DATA>", "<MMT_BT_DATA>", "<SMT_BT_DATA>")
+_LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
+_LANGUAGE_FILES = ("tokenizer_config.json", "special_tokens_map.json")
+
+
+class Tokenizer:
+    """SONAR's tokenizer over a SentencePiece model and a list of FLORES-200 languages.
+
+    >>> from sonar_cli.hub.store import resolve
+    >>> tokenizer = Tokenizer.load(resolve("mini").tokenizer)
+    >>> ids = tokenizer.source("Lily found a kite.", "eng_Latn")
+    >>> ids[0] == tokenizer.lang_id("eng_Latn"), ids[-1] == EOS
+    (True, True)
+    >>> tokenizer.decode(ids)
+    'Lily found a kite.'
+    """
+
+    def __init__(
+        self, pieces: SentencePieceProcessor, languages: Sequence[str] = NLLB_LANGUAGES
+    ) -> None:
+        self._pieces = pieces
+        self._size = pieces.get_piece_size()
+        self.languages = tuple(languages)
+        self._lang_ids = {lang: 1 + self._size + i for i, lang in enumerate(self.languages)}
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Read a SentencePiece file, or a folder that holds one `*.model`.
+
+        A tokenizer_config.json or special_tokens_map.json beside it may list the languages as
+        `additional_special_tokens` (Hugging Face's NLLB layout); without one they are NLLB's 202.
+        Raises CheckpointError when there is no readable SentencePiece model.
+        """
+        file = model_file(path)
+        try:
+            pieces = SentencePieceProcessor(model_proto=file.read_bytes())
+        except (RuntimeError, OSError) as error:
+            raise CheckpointError(
+                f"{file} is not a SentencePiece model ({error}); give --tokenizer a *.model file"
+            ) from error
+        return cls(pieces, _languages_beside(file))
+
+    @property
+    def vocab_size(self) -> int:
+        """All ids: pad, pieces, languages, control tokens."""
+        return 1 + self._size + len(self.languages) + len(CONTROL_TOKENS)
+
+    def lang_id(self, lang: str) -> int:
+        """Return the id of a language token; UsageError names near codes when it is unknown."""
+        try:
+            return self._lang_ids[lang]
+        except KeyError:
+            raise UsageError(_unknown_language(lang, self.languages)) from None
+
+    def pieces(self, text: str) -> list[int]:
+        """Return the text's own ids, without language or end."""
+        return [piece + 1 for piece in self._pieces.encode(text)]
+
+    def source(self, text: str, lang: str) -> list[int]:
+        """Encoder input: `[lang] pieces [eos]`."""
+        return [self.lang_id(lang), *self.pieces(text), EOS]
+
+    def target(self, text: str, lang: str) -> list[int]:
+        """Decoder input and labels: `[eos] [lang] pieces [eos]`."""
+        return [EOS, self.lang_id(lang), *self.pieces(text), EOS]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Turn ids into text; control and language tokens are dropped."""
+        kept = (i - 1 for i in ids if UNK <= i <= self._size and i not in (BOS, EOS))
+        return str(self._pieces.decode(list(kept)))
+
+
+def model_file(path: Path) -> Path:
+    """Return the SentencePiece file: the path itself, or the one *.model in its folder."""
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.model"))
+    if len(found) != 1:
+        what = "no" if not found else "more than one"
+        raise CheckpointError(f"{path} holds {what} SentencePiece *.model; name the file itself")
+    return found[0]
+
+
+def _languages_beside(file: Path) -> Sequence[str]:
+    """Return the languages that a JSON beside the SentencePiece file lists, or NLLB's."""
+    for name in _LANGUAGE_FILES:
+        path = file.parent / name
+        listed = read_json(path).get("additional_special_tokens") if path.is_file() else None
+        names = [token["content"] if isinstance(token, dict) else token for token in listed or ()]
+        languages = [name for name in names if _LANGUAGE.fullmatch(str(name))]
+        # The order of NLLB's own languages is fixed by its weights, whatever a file says.
+        if languages and set(languages) != set(NLLB_LANGUAGES):
+            return languages
+    return NLLB_LANGUAGES
+
+
+def _unknown_language(lang: str, languages: Sequence[str]) -> str:
+    wanted = lang.casefold()
+    by_folded = {code.casefold(): code for code in languages}
+    near = [by_folded[match] for match in difflib.get_close_matches(wanted, by_folded, 5, 0.5)]
+    near = near or [code for code in languages if code.startswith(wanted[:2])][:5] or [languages[0]]
+    return f"unknown language {lang!r} for this model; near: {', '.join(near)}"

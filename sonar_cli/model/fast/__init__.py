@@ -1,0 +1,1 @@
+"""Linear maps of few rows: packed weights, int8 weights, and their files."""

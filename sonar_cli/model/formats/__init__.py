@@ -1,0 +1,1 @@
+"""The published layouts of checkpoints, read strictly and written whole."""

@@ -1,0 +1,1 @@
+"""What predicts the next sentence's vector."""

@@ -1,0 +1,1 @@
+"""A document -> a summary of it, by the vectors of its sentences."""

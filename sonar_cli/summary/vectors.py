@@ -1,0 +1,167 @@
+"""A long text's vectors: encoded in batches, on disk where they are many, read in pieces.
+
+A million sentences of SONAR's are 4 GB; memory holds the piece in work and what was chosen.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from tempfile import SpooledTemporaryFile
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from sonar_cli.model.codec.native import Codec
+from sonar_cli.summary import cache
+
+# Vectors beyond so many bytes go to a temporary file.
+_IN_MEMORY = 256 << 20
+# Vectors read, and sentences encoded, at a time.
+CHUNK = 8_192
+_BATCH = 256
+_NUMBER = 4  # bytes of a float32
+
+Notify = Callable[[str], None]
+Item = TypeVar("Item")
+
+
+class Vectors:
+    """Sentence vectors (N, D) float32, appended in order and read in pieces or by row.
+
+    >>> vectors = Vectors(2)
+    >>> vectors.append(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    >>> len(vectors), vectors.take([2, 0]).tolist()
+    (3, [[5.0, 6.0], [1.0, 2.0]])
+    >>> [chunk.shape[0] for chunk in vectors.chunks(2)]
+    [2, 1]
+    """
+
+    def __init__(self, width: int, in_memory: int = _IN_MEMORY) -> None:
+        self.width = width
+        self._count = 0
+        # Read and written as a file, not mapped: mapped pages would count as the program's memory.
+        self._file = SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115
+
+    @classmethod
+    def of(cls, vectors: Tensor) -> Vectors:
+        """Hold vectors (N, D) that are there already."""
+        made = cls(vectors.shape[1])
+        made.append(vectors)
+        return made
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, vectors: Tensor) -> None:
+        """Add vectors (n, D) at the end."""
+        self._file.seek(0, 2)
+        self._file.write(vectors.float().cpu().contiguous().numpy().tobytes())
+        self._count += len(vectors)
+
+    def chunks(self, rows: int = CHUNK) -> Iterator[Tensor]:
+        """Yield all vectors in order, (at most `rows`, D) at a time."""
+        for start in range(0, self._count, rows):
+            yield self._read(start, min(rows, self._count - start))
+
+    def take(self, rows: Sequence[int]) -> Tensor:
+        """Return the vectors (len(rows), D) of these rows."""
+        return torch.cat([self._read(row, 1) for row in rows] or [torch.empty(0, self.width)])
+
+    def _read(self, start: int, count: int) -> Tensor:
+        size = self.width * _NUMBER
+        self._file.seek(start * size)
+        raw = bytearray(self._file.read(count * size))
+        return torch.frombuffer(raw, dtype=torch.float32).view(count, self.width)
+
+
+class Store(Protocol):
+    """Where vectors are kept from run to run; `cache.VectorCache` is one."""
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return what is there."""
+
+    def put(self, entries: dict[bytes, bytes]) -> None:
+        """Keep vectors."""
+
+
+class Encoding:
+    """A codec's encoder for one language, which asks a store before it encodes.
+
+    `identity` names the codec in the store's keys. A store that fails is said once and not asked
+    again: the vectors are made all the same.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        lang: str,
+        store: Store | None = None,
+        identity: str = "",
+        notify: Notify | None = None,
+    ) -> None:
+        self.codec = codec
+        self.lang = lang
+        self.store = store
+        self.identity = identity
+        self.notify = notify
+        self.found = 0
+
+    def __call__(self, sentences: Iterable[str]) -> Iterator[tuple[list[str], Tensor]]:
+        """Yield sentences with their vectors (n, D) as they are ready, in order."""
+        for piece in batched(sentences, _BATCH):
+            yield piece, self._piece(piece)
+
+    def _piece(self, sentences: list[str]) -> Tensor:
+        # A sentence that comes twice is encoded once.
+        keys = {text: cache.key(self.identity, self.lang, text) for text in sentences}
+        known = {key: _tensor(raw) for key, raw in self._ask(list(keys.values())).items()}
+        self.found += len(known)
+        missing = [text for text, key in keys.items() if key not in known]
+        if missing:
+            made = self.codec.encode(missing, self.lang).cpu()
+            new = {keys[text]: vector for text, vector in zip(missing, made, strict=True)}
+            self._keep({key: vector.numpy().tobytes() for key, vector in new.items()})
+            known |= new
+        return torch.stack([known[keys[text]] for text in sentences])
+
+    def _ask(self, keys: list[bytes]) -> dict[bytes, bytes]:
+        if self.store is None:
+            return {}
+        try:
+            found = self.store.get(keys)
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return {}
+        size = self.codec.width * _NUMBER
+        return {key: raw for key, raw in found.items() if len(raw) == size}
+
+    def _keep(self, entries: dict[bytes, bytes]) -> None:
+        if self.store is None:
+            return
+        try:
+            self.store.put(entries)
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        self.store = None
+        if self.notify:
+            self.notify(f"the cache of vectors is out of use ({error}); going on without it")
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut an iterable into lists of `size`, the last one shorter.
+
+    >>> list(batched("abc", 2))
+    [['a', 'b'], ['c']]
+    """
+    waiting = iter(items)
+    while piece := list(islice(waiting, size)):
+        yield piece
+
+
+def _tensor(raw: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(raw), dtype=torch.float32)

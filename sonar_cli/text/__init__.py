@@ -1,0 +1,1 @@
+"""A file -> its sentences, with their offsets. Needs no torch."""

@@ -1,0 +1,333 @@
+"""Text -> sentences: NLTK's Punkt, with paragraphs, lists, titles and dialogue kept whole.
+
+Marks that end a sentence in any text (such as the Chinese full stop or the danda) cut first; Punkt
+judges the full stops, question and exclamation marks between them. Its parameters for a language
+are taken from the machine when NLTK's `punkt_tab` data is there, and from `scripts` otherwise, so
+nothing is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Literal
+
+from sonar_cli.text import punkt, scripts
+from sonar_cli.text.scripts import Rules
+
+Mode = Literal["auto", "lines"]
+Span = tuple[int, int]
+
+_LINE = re.compile(r"[^\n]+")
+_PARAGRAPH = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
+_ITEM = re.compile(r"(?:[-*+\u2022\u2013\u2014]|\(?\d{1,3}[.)]|\(?[a-z]\))[^\S\n]+\S")
+_FINAL = re.compile(rf"[.!?\u2026:;,、，،؛۔{scripts.FULL_STOPS}][\"'\u201d\u2019\u00bb)\]」』）]*$")
+_CLOSED_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb)\]]+$")
+_FOR_PUNKT = re.compile(r"[.!?]")
+_INK = re.compile(r"\S")
+_WORD = re.compile(r"\w")
+_LETTER = re.compile(r"[^\W\d_]")
+# Chinese and Japanese sentences follow each other without a space.
+_UNSPACED = re.compile(
+    rf"[{scripts.WIDE}][”’\"')]*\n[“‘\"'(]*[{scripts.WIDE}]|[\u3001-\u303f\uff01-\uff65][”’\"')]*\n"
+)
+_TITLE_LENGTH = 60
+# Characters that Punkt is given at once.
+_WINDOW = 1 << 14
+# Characters of a piece after which a space (Thai, Lao) or a single shad (Tibetan) ends a sentence.
+_DECENT = 60
+_SHAD_LENGTH = 40
+# Characters within which the quotes of a sentence are counted.
+_FAR = 2000
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence, where it stands, and the number of its paragraph.
+
+    `text` is `source[start:end]` with every run of white space as one space, and a byte order mark
+    is white space. A run with a line break in it is nothing where it stands between two characters
+    of a script written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan).
+    `line` is True when the sentence begins a line of its own inside its paragraph (a list's item, a
+    title).
+    """
+
+    text: str
+    start: int
+    end: int
+    paragraph: int
+    line: bool = False
+
+
+def split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> list[Sentence]:
+    r"""Split a text into sentences; with mode "lines" every line is one.
+
+    `lang` is a FLORES-200 code; an unknown one is judged by its script.
+
+    >>> [each.text for each in split('"Help!" cried Dr. Smith. He had 3.5 apples...')]
+    ['"Help!" cried Dr. Smith.', 'He had 3.5 apples...']
+    >>> [(each.text, each.paragraph) for each in split("A Title\n\nIt rained.\nIt stopped.")]
+    [('A Title', 0), ('It rained.', 1), ('It stopped.', 1)]
+    >>> [each.text for each in split("Am 3. Mai kam Dr. Roth. Es war kalt.", lang="deu_Latn")]
+    ['Am 3. Mai kam Dr. Roth.', 'Es war kalt.']
+    """
+    return list(iter_split(text, mode, lang))
+
+
+def iter_split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> Iterator[Sentence]:
+    """Split a text as `split` does, a sentence at a time; a long text costs no more memory.
+
+    >>> next(iter_split("你好。" * 1000, lang="zho_Hans")).text
+    '你好。'
+    """
+    text = stand_in(text)
+    if mode == "lines":
+        for number, (start, end) in enumerate(_lines(text, 0, len(text))):
+            yield Sentence(collapse(text[start:end]), start, end, number, True)
+        return
+    rules = scripts.rules(lang)
+    for number, (begin, stop) in enumerate(_paragraphs(text)):
+        for line, block in enumerate(_blocks(text, begin, stop, rules)):
+            first = line > 0
+            for start, end in spans_of(text, *block, rules):
+                yield Sentence(collapse(text[start:end]), start, end, number, first)
+                first = False
+
+
+def join(sentences: Sequence[Sentence]) -> str:
+    """Write sentences as one text again: paragraphs apart, list items and titles on lines.
+
+    >>> join(split("One.  Two.\\n\\n\\nThree.")).splitlines()
+    ['One. Two.', '', 'Three.']
+    """
+    parts: list[str] = []
+    for before, sentence in zip([None, *sentences], sentences, strict=False):
+        if before is not None:
+            if before.paragraph != sentence.paragraph:
+                parts.append("\n" if before.line and sentence.line else "\n\n")
+            elif sentence.line:
+                parts.append("\n")
+            elif not _UNSPACED.search(f"{before.text[-3:]}\n{sentence.text[:3]}"):
+                parts.append(" ")
+        parts.append(sentence.text)
+    return "".join(parts)
+
+
+def stand_in(text: str) -> str:
+    """A text of the same length: carriage returns and a byte order mark are white space."""
+    return text.replace("\r\n", " \n").replace("\r", "\n").replace("\ufeff", " ")
+
+
+def collapse(text: str) -> str:
+    """Write every run of white space as one space, or as nothing where `Sentence` says so."""
+    if "\n" in text:
+        text = scripts.UNSPACED_BREAK.sub("", text)
+    return " ".join(text.split())
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[Span]:
+    for match in _LINE.finditer(text, start, end):
+        if trimmed := trim(text, *match.span()):
+            yield trimmed
+
+
+def _paragraphs(text: str) -> Iterator[Span]:
+    start = 0
+    for match in chain(_PARAGRAPH.finditer(text), [None]):
+        end = match.start() if match else len(text)
+        if trimmed := trim(text, start, end):
+            yield trimmed
+        start = match.end() if match else end
+
+
+def _blocks(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """Cut a paragraph before list items and after a title line; wrapped lines stay together."""
+    begin = start
+    for (line, stop), (following, next_stop) in pairwise(_lines(text, start, end)):
+        if (
+            _ITEM.match(text, following)
+            or (line == start and _is_title(text, (line, stop), (following, next_stop), end))
+            or rules.spaces
+            or (not rules.english and _begins_anew(text, stop, following))
+        ):
+            yield begin, stop
+            begin = following
+    yield begin, end
+
+
+def _is_title(text: str, first: Span, second: Span, end: int) -> bool:
+    """A short first line without a final mark, followed by a line that begins anew.
+
+    In a script without capitals nothing begins anew, and a second line of twice the length tells.
+    """
+    if first[1] - first[0] > _TITLE_LENGTH or _FINAL.search(text, *first):
+        return False
+    line, rest = text[slice(*first)], text[second[0]]
+    # The last characters are enough to find the final mark.
+    if not _FINAL.search(text, max(second[0], end - 80), end):
+        return False
+    if line[:1].isupper():
+        return rest.isupper() or rest in "\"'\u201c\u2018\u00ab"
+    caseless = unicodedata.category(line[0]) == "Lo"
+    return caseless and 2 * len(line) < min(_TITLE_LENGTH, second[1] - second[0])
+
+
+def _begins_anew(text: str, stop: int, following: int) -> bool:
+    """Chinese and Japanese: an indented line, a list's item, a line of dialogue after another."""
+    return (
+        "\u3000" in text[stop:following]
+        or scripts.ITEM.match(text, following) is not None
+        or (text[following] in "「『" and text[stop - 1] in "」』。！？")
+    )
+
+
+def spans_of(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """Yield the spans of a block's sentences."""
+    spans = chain.from_iterable(
+        _punkt_spans(text, *piece, rules) for piece in _at_marks(text, start, end, rules)
+    )
+    held: Span | None = None
+    for a, b in spans:
+        if (after := trim(text, a, b)) is None:
+            continue
+        if held and _goes_on(text, held, after, rules):
+            held = held[0], after[1]
+            continue
+        if held:
+            yield from _at_spaces(text, held, rules)
+        held = after
+    if held:
+        yield from _at_spaces(text, held, rules)
+
+
+def _at_marks(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """Cut after the marks that end a sentence wherever they stand."""
+    begin = seen = start
+    words = False
+    for match in rules.marks.finditer(text, start, end):
+        # Nothing is read twice, however many marks follow each other.
+        words = words or _WORD.search(text, seen, match.start()) is not None
+        seen = match.end()
+        cut = _after_quotes(text, begin, match.end(), end)
+        if words and (cut == end or _ends_here(text, begin, match, cut)):
+            yield begin, cut
+            begin = seen = cut
+            words = False
+    if begin < end:
+        yield begin, end
+
+
+def _after_quotes(text: str, begin: int, cut: int, end: int) -> int:
+    """Move a cut behind typewriter quotes that close: the same sign opens the next sentence."""
+    while cut < end and (quote := text[cut]) in "\"'":
+        follower = text[cut + 1 : cut + 2]
+        if follower.isalnum() and text.count(quote, max(begin, cut - _FAR), cut) % 2 == 0:
+            break
+        cut += 1
+    return cut
+
+
+def _ends_here(text: str, begin: int, match: re.Match[str], cut: int) -> bool:
+    if text[cut] in "、，,;；:：،؛…" or not scripts.is_boundary(text, cut):
+        return False
+    if scripts.ELLIPSIS.match(text, match.start()):
+        letter = _LETTER.search(text, cut, cut + 8)
+        return letter is not None and letter[0].isupper()
+    if match[0] in scripts.SHADS:  # one alone parts clauses as well
+        return cut - begin >= _SHAD_LENGTH
+    return text[cut - 1] not in "」』”’\"'" or not scripts.AFTER_QUOTE.match(text, cut)
+
+
+def _punkt_spans(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
+    """Punkt's sentences, found window by window: a few words tell it whether one ends there."""
+    if not _FOR_PUNKT.search(text, start, end):
+        yield start, end
+        return
+    tokenizer, begin = punkt.tokenizer(rules), start
+    while True:
+        stop = _window(text, begin, end)
+        spans = [(begin + a, begin + b) for a, b in tokenizer.span_tokenize(text[begin:stop])]
+        for (_, cut), (following, _) in pairwise(spans):
+            if following > start:  # not found in the window before as well
+                yield start, cut
+                start = following
+        if stop == end:
+            yield start, end
+            return
+        begin = _overlap(text, begin, stop)
+
+
+def _window(text: str, begin: int, end: int) -> int:
+    """The end of a window, after a whole word if there is a space in it."""
+    stop = begin + _WINDOW
+    if stop >= end:
+        return end
+    while stop > begin and not text[stop].isspace():
+        stop -= 1
+    return stop if stop > begin else begin + _WINDOW
+
+
+def _overlap(text: str, begin: int, stop: int) -> int:
+    """Where the next window begins: three words back (the end of one may be « word . » »)."""
+    place = stop
+    for _ in range(3):
+        before = place
+        while before > begin and text[before - 1].isspace():
+            before -= 1
+        while before > begin and not text[before - 1].isspace():
+            before -= 1
+        if before == begin:
+            break
+        place = before
+    return place
+
+
+def _goes_on(text: str, before: Span, after: Span, rules: Rules) -> bool:
+    """Punkt ends a sentence after `?"` or `?)`; before a lower-case word it is not the end.
+
+    A list's bare number ("1.") goes on as well, and so does a sentence before lone marks ("!?").
+    """
+    # The end is enough to judge by, and keeps a sentence of many parts from being read each time.
+    head = text[max(before[0], before[1] - 9) : before[1]]
+    if re.fullmatch(r"\(?\d{1,3}[.)]", head) or not _WORD.search(text, *after):
+        return True
+    if _CLOSED_END.search(head) and text[after[0]].islower():
+        return True
+    return not rules.english and _goes_on_abroad(text, before, after, rules)
+
+
+def _goes_on_abroad(text: str, before: Span, after: Span, rules: Rules) -> bool:
+    """What Punkt does not know without training, and what it does not know of other scripts."""
+    tail = text[after[0] : min(after[1], after[0] + 40)]
+    if before[1] == after[0] and text[before[1] - 1] in ".!?" and tail[0] in "\"'”’»“«)]}":
+        return True
+    # Who begins with a capital does not begin the next sentence without one. A dash may precede.
+    first = _LETTER.search(text, before[0], min(before[1], before[0] + 40))
+    if first and first[0].isupper() and tail.lstrip("—–- \u00a0")[:1].islower():
+        return True
+    head = " ".join(text[max(before[0], before[1] - 40) : before[1]].split())
+    return bool(rules.goes_on and rules.goes_on.search(head + "\n" + " ".join(tail.split())))
+
+
+def _at_spaces(text: str, span: Span, rules: Rules) -> Iterator[Span]:
+    """Thai and Lao: a space ends a sentence of decent length where the next word lets it."""
+    start, end = span
+    if rules.spaces:
+        for match in scripts.SPACE_BETWEEN_LETTERS.finditer(text, start, end):
+            goes_on = rules.spaces.match(text, match.end())
+            if match.start() - start >= (4 * _DECENT if goes_on else _DECENT):
+                yield start, match.start()
+                start = match.end()
+    yield start, end
+
+
+def trim(text: str, start: int, end: int) -> Span | None:
+    """Leave out white space at both ends; None where there is nothing else."""
+    if (first := _INK.search(text, start, end)) is None:
+        return None
+    while text[end - 1].isspace():
+        end -= 1
+    return first.start(), end

@@ -1,0 +1,126 @@
+"""The story world: short children's stories with a plot, written by a small grammar.
+
+Someone somewhere wants something, something is in the way, they try, a friend helps, and it ends
+with a closing line. A story is told and summed up by one of six narrators in one of two voices,
+and everything in it stays the same: the main character, the thing, the place, the helper, the
+weather. Stories are deterministic by seed. About one in twenty combinations of character, thing
+and place is held out: training stories never use it, held-out stories use nothing else.
+
+>>> told = story(7)
+>>> told == story(7), 5 <= len(told.sentences) <= 15
+(True, True)
+>>> all(accepts(sentence) for sentence in told.sentences + told.summary)
+True
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sonar_cli.world import words
+from sonar_cli.world.grammar import (
+    FREE,
+    PRONOUNS,
+    accepts,
+    gender,
+    patterns,
+    render,
+    values,
+    vocabulary,
+)
+from sonar_cli.world.patterns import BEATS, SKIPPED, by_beat
+from sonar_cli.world.plots import PLOTS, WISHES
+
+__all__ = ["Story", "accepts", "far", "patterns", "stories", "story", "vocabulary"]
+
+NARRATORS = 6
+# Each narrator has two voices, which differ from the first sentence on: what comes next can be told
+# from what was said.
+VOICES = 2
+# What a narrator's summary says: who wanted what, who helped, what the story was about.
+SUMMARY_PARTS = ((0, 1, 2), (0, 1), (0, 2), (0, 1, 2), (0, 1), (0,))
+# One combination in so many is kept from training.
+HELD_OUT_SHARE = 20
+
+_PATTERNS = by_beat()
+_PLOT_OF = {(0, "girl"): 0, (0, "boy"): 1, (1, "girl"): 2, (1, "boy"): 0}
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story's sentences, its summary, its main character's name and what it is made of."""
+
+    sentences: tuple[str, ...]
+    summary: tuple[str, ...]
+    name: str
+    combination: tuple[str, str, str]
+
+
+def story(seed: int, held_out: bool = False) -> Story:
+    """Write the story of a seed, from the held-out combinations or from all others."""
+    draw = random.Random(seed)
+    slots = _facts(draw)
+    while is_held_out(_combination(slots)) != held_out:
+        slots = _facts(draw)
+    narrator, voice = draw.randrange(NARRATORS), draw.randrange(VOICES)
+    told = (beat for beat in BEATS if beat not in SKIPPED.get(narrator, ()))
+    forms = (_PATTERNS[beat][narrator] for beat in told)
+    sentences = tuple(render(voices[voice % len(voices)], slots) for voices in forms)
+    summaries = _PATTERNS["summary"]
+    summary = tuple(render(summaries[part][voice], slots) for part in SUMMARY_PARTS[narrator])
+    return Story(sentences, summary, slots["name"], _combination(slots))
+
+
+def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Story]:
+    """Write `count` stories; different seeds below a billion never share a story's seed."""
+    for number in range(count):
+        yield story(seed * 1_000_000_000 + number, held_out)
+
+
+def far(text: str) -> bool:
+    """Tell whether more than a third of a text's words are none of the world's.
+
+    >>> far("One day Tom found a kite."), far("Quarterly revenue exceeded expectations.")
+    (False, True)
+    """
+    found = strange = 0
+    for word in re.finditer(r"\w+", text.lower()):
+        found += 1
+        strange += word[0] not in vocabulary()
+    return 3 * strange > found
+
+
+def is_held_out(combination: tuple[str, str, str]) -> bool:
+    """Tell whether training stories keep away from this character, thing and place."""
+    return zlib.crc32(" ".join(combination).encode()) % HELD_OUT_SHARE == 0
+
+
+def _facts(draw: random.Random) -> dict[str, str]:
+    """Draw everything a story is about, once."""
+    slots = {slot: _pick(draw, values(slot)) for slot in FREE}
+    slots["name"] = _pick(draw, values("name"))
+    slots |= PRONOUNS[gender(slots["name"])]
+    group = _pick(draw, list(words.THINGS))
+    adjectives, things = words.THINGS[group]
+    slots["adj"], slots["thing"] = _pick(draw, adjectives), _pick(draw, things)
+    place_adjectives, places, animals = words.SETTINGS[_pick(draw, list(words.SETTINGS))]
+    slots["padj"], slots["place"] = _pick(draw, place_adjectives), _pick(draw, places)
+    slots["animal"] = _pick(draw, animals)
+    wish = draw.randrange(2)
+    slots["wish"] = WISHES[group][wish]
+    # What gets in the way follows from who wants what, so that a reader can learn to expect it.
+    plot = PLOTS[group][_PLOT_OF[wish, gender(slots["name"])]]
+    slots |= {"problem": plot.problem, "tried": plot.tried, "solved": plot.solved}
+    return slots
+
+
+def _combination(slots: dict[str, str]) -> tuple[str, str, str]:
+    return slots["name"], slots["thing"], slots["place"]
+
+
+def _pick(draw: random.Random, choices: list[str] | tuple[str, ...]) -> str:
+    return choices[draw.randrange(len(choices))]

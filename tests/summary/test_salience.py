@@ -1,0 +1,219 @@
+"""Salience and choice against their definitions written out, and the store of vectors."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from sonar_cli.hub.store import resolve
+from sonar_cli.model.codec.native import Codec
+from sonar_cli.model.load import load_codec
+from sonar_cli.summary import cache, salience
+from sonar_cli.summary.salience import choose, length_of, nearest, parts
+from sonar_cli.summary.vectors import Encoding, Vectors
+from sonar_cli.world import stories as world
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    paths = resolve("mini")
+    return load_codec(paths.encoder, paths.decoder, paths.tokenizer)
+
+
+@pytest.fixture(scope="module")
+def sentences() -> list[str]:
+    return [sentence for story in world.stories(12) for sentence in story.sentences]
+
+
+@pytest.fixture(scope="module")
+def encoded(codec: Codec, sentences: list[str]) -> Tensor:
+    return codec.encode(sentences)
+
+
+def _plain_salience(vectors: Tensor, lengths: Sequence[int]) -> list[float]:
+    """The definition with its n x n matrix."""
+    unit = F.normalize(vectors.double(), dim=1)
+    cosines = unit @ unit.T
+    longest = 2 * sum(lengths) / len(lengths)
+    weights = torch.tensor([min(each, longest) for each in lengths]).double()
+    degree = cosines @ weights
+    # The mean's own length is the same for all; it makes of a mean cosine the cosine to the mean.
+    degree /= (weights @ cosines @ weights).sqrt()
+    last = len(lengths) - 1
+    return [
+        max(0.0, float(degree[i]))
+        * float(weights[i] / weights.max()) ** 1.5
+        * (1 - 0.1 * i / max(1, last))
+        for i in range(len(lengths))
+    ]
+
+
+def _plain_choice(vectors: Tensor, scores: Tensor, count: int) -> list[int]:
+    unit = F.normalize(vectors, dim=1)
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(unit)):
+        best = max(
+            (i for i in range(len(unit)) if i not in chosen),
+            key=lambda i: (
+                float(scores[i])
+                * (1 - max([float((unit[i] @ unit[j]).clamp(0, 1)) for j in chosen], default=0.0))
+            ),
+        )
+        chosen.append(best)
+    return chosen
+
+
+def test_salience_is_the_centrality_of_the_whole_matrix(
+    encoded: Tensor, sentences: list[str]
+) -> None:
+    lengths = [length_of(text) for text in sentences]
+    found = salience.salience(Vectors.of(encoded), lengths)
+    expected = torch.tensor(_plain_salience(encoded, lengths))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pool", [1, 2, 7, 50, 4096])
+def test_a_pool_chooses_what_looking_at_all_of_them_does(
+    encoded: Tensor, sentences: list[str], pool: int
+) -> None:
+    vectors = Vectors.of(encoded)
+    scores = salience.salience(vectors, [length_of(text) for text in sentences])
+    chosen = choose(vectors, scores, 40, pool=pool)
+    assert chosen == _plain_choice(encoded, scores, 40)
+    assert sorted(choose(vectors, scores, 1_000, pool=pool)) == list(range(len(sentences)))
+
+
+def test_what_is_taken_is_neither_chosen_nor_said_again(
+    encoded: Tensor, sentences: list[str]
+) -> None:
+    vectors = Vectors.of(encoded)
+    scores = salience.salience(vectors, [length_of(text) for text in sentences])
+    plain = choose(vectors, scores, 10)
+    assert choose(vectors, scores, 9, taken=plain[:1]) == plain[1:]
+    everything = range(len(sentences))
+    assert choose(vectors, scores, 3, taken=everything) == []
+
+
+def test_the_nearest_of_pieces_are_the_nearest_of_all(
+    encoded: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = Vectors.of(encoded)
+    expected = (F.normalize(encoded, dim=1) @ F.normalize(encoded[:5], dim=1).T).T.topk(4)
+    monkeypatch.setattr(Vectors, "chunks", lambda self: self._chunks_of_seven())
+    monkeypatch.setattr(Vectors, "_chunks_of_seven", _chunks_of_seven, raising=False)
+    found, rows = nearest(vectors, encoded[:5], 4)
+    torch.testing.assert_close(found, expected.values)
+    assert rows[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert nearest(vectors, encoded[:1], 10_000)[1].shape == (1, len(encoded))
+
+
+def _chunks_of_seven(self: Vectors) -> Sequence[Tensor]:
+    return [self._read(start, min(7, len(self) - start)) for start in range(0, len(self), 7)]
+
+
+@given(st.lists(st.integers(1, 9), max_size=20), st.integers(1, 6))
+def test_parts_hold_every_sentence_once_and_are_short_enough(
+    sizes: list[int], longest: int
+) -> None:
+    paragraphs = [number for number, size in enumerate(sizes) for _ in range(size)]
+    found = parts(paragraphs, longest)
+    assert [row for part in found for row in part] == list(range(len(paragraphs)))
+    assert all(0 < len(part) <= longest for part in found)
+    starts = {part.start for part in found}
+    for number, size in enumerate(sizes):
+        first = paragraphs.index(number)
+        inside = starts & set(range(first + 1, first + size))
+        assert not inside or size > longest
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=6), st.sampled_from([0, 64, 10**6]))
+def test_vectors_are_the_same_in_memory_and_on_disk(sizes: list[int], in_memory: int) -> None:
+    vectors = Vectors(3, in_memory=in_memory)
+    blocks = [torch.rand(size, 3) for size in sizes]
+    for block in blocks:
+        vectors.append(block)
+    everything = torch.cat([torch.empty(0, 3), *blocks])
+    assert len(vectors) == len(everything)
+    assert torch.equal(torch.cat([torch.empty(0, 3), *vectors.chunks(2)]), everything)
+    rows = list(range(len(everything)))[::-2]
+    assert torch.equal(vectors.take(rows), everything[rows])
+
+
+class _Counting:
+    """A codec that tells what it encodes."""
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec = codec
+        self.width = codec.width
+        self.asked: list[str] = []
+
+    def encode(self, sentences: Sequence[str], lang: str) -> Tensor:
+        self.asked += sentences
+        return self.codec.encode(sentences, lang)
+
+
+def _all(encoding: Encoding, sentences: Sequence[str]) -> Tensor:
+    return torch.cat([vectors for _, vectors in encoding(sentences)])
+
+
+def test_only_what_is_new_is_encoded(codec: Codec, sentences: list[str], tmp_path) -> None:
+    counting = _Counting(codec)
+    expected = codec.encode(sentences)
+    with cache.opened(tmp_path, 10**8) as store:
+        first = _all(Encoding(counting, "eng_Latn", store, "mini"), sentences)
+        assert sorted(counting.asked) == sorted(set(sentences))
+        counting.asked.clear()
+        again = _all(Encoding(counting, "eng_Latn", store, "mini"), sentences)
+        assert counting.asked == []
+        _all(Encoding(counting, "eng_Latn", store, "mini"), [*sentences, "Tom was new."])
+        assert counting.asked == ["Tom was new."]
+        counting.asked.clear()
+        _all(Encoding(counting, "eng_Latn", store, "another codec"), sentences[:3])
+        assert counting.asked == sentences[:3]
+    torch.testing.assert_close(first, expected, atol=1e-5, rtol=1e-4)
+    assert torch.equal(first, again)
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    codec: Codec, sentences: list[str], tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sonar_cli.summary.vectors._BATCH", 10)
+    counting = _Counting(codec)
+    with cache.opened(tmp_path, 10**8) as store:
+        pieces = Encoding(counting, "eng_Latn", store)(sentences)
+        for _ in range(3):
+            next(pieces)
+    done = len(counting.asked)
+    assert 0 < done <= 30
+    with cache.opened(tmp_path, 10**8) as store:
+        _all(Encoding(counting, "eng_Latn", store), sentences)
+    assert len(counting.asked) == len(set(counting.asked))
+
+
+class _Full:
+    """A store on a disk that is full."""
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        return {}
+
+    def put(self, entries: dict[bytes, bytes]) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_store_that_fails_is_said_once_and_costs_nothing(
+    codec: Codec, sentences: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sonar_cli.summary.vectors._BATCH", 10)
+    said: list[str] = []
+    found = _all(Encoding(codec, "eng_Latn", _Full(), "", said.append), sentences[:25])
+    assert torch.equal(found, _all(Encoding(codec, "eng_Latn"), sentences[:25]))
+    assert len(said) == 1
+    assert "disk is full" in said[0]

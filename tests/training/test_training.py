@@ -1,0 +1,381 @@
+"""Training: batches, objectives held to the decoder itself, and runs that are stopped and go on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.codec.tokenizer import EOS, PAD
+from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.training.batches import Batches, Rows
+from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.objectives import (
+    decoding_loss,
+    next_sentence_loss,
+    next_vector_loss,
+    reconstruction_loss,
+)
+
+LANG = 55
+# [eos] [lang] pieces [eos], of different lengths
+TARGETS = [[EOS, LANG, 7, 8, 9, EOS], [EOS, LANG, 10, EOS], [EOS, LANG, 11, 12, EOS]]
+
+
+# data
+
+
+def test_rows_are_padded_in_the_order_asked_for() -> None:
+    rows = Rows.of([[4, 5, 6], [7], [8, 9]])
+    assert len(rows) == 3
+    assert rows.padded([1, 0]).tolist() == [[7, PAD, PAD], [4, 5, 6]]
+    assert rows.padded([2]).dtype == torch.int64
+
+
+def test_an_epoch_holds_every_row_once() -> None:
+    batches = Batches(np.arange(1, 1201) % 17, batch_size=8, seed=3)
+    assert batches.per_epoch == 150
+    for epoch in range(2):
+        seen = np.concatenate([batches.at(epoch * 150 + i) for i in range(150)])
+        assert sorted(seen.tolist()) == list(range(1200))
+
+
+def test_a_batch_depends_on_the_step_and_the_seed_alone() -> None:
+    lengths = np.arange(500) % 13
+    in_order = Batches(lengths, 8, seed=0)
+    wanted = [in_order.at(step).tolist() for step in range(150)]
+    # Another object, asked backwards, as after a resume somewhere in the middle.
+    fresh = Batches(lengths, 8, seed=0)
+    assert [fresh.at(step).tolist() for step in reversed(range(150))] == wanted[::-1]
+    assert wanted[:62] != wanted[62:124], "the second epoch is shuffled otherwise"
+    assert Batches(lengths, 8, seed=1).at(0).tolist() != wanted[0]
+
+
+def test_batches_hold_rows_of_like_length() -> None:
+    lengths = np.random.default_rng(0).integers(3, 40, 4000)
+    batches = Batches(lengths, 32, seed=0)
+    chosen = [lengths[batches.at(step)] for step in range(batches.per_epoch)]
+    padded = sum(len(part) * part.max() for part in chosen)
+    assert padded < 1.1 * lengths.sum()
+
+
+def test_fewer_rows_than_a_batch() -> None:
+    batches = Batches(np.array([2, 3, 1]), batch_size=8, seed=0)
+    assert batches.per_epoch == 1
+    assert sorted(batches.at(5).tolist()) == [0, 1, 2]
+
+
+# objectives
+
+
+def _by_hand(decoder: TextDecoder, vector: Tensor, target: list[int], labels: list[int]) -> Tensor:
+    """Sum of the labels' negative log-probabilities, one sentence without padding."""
+    ids = torch.tensor([target[: len(labels)]])
+    logs = decoder(vector[None], ids).log_softmax(-1)[0]
+    return -sum((logs[i, label] for i, label in enumerate(labels)), torch.tensor(0.0))
+
+
+@pytest.mark.parametrize("double_eos", [False, True])
+def test_decoding_loss_is_the_decoders_own(decoder: TextDecoder, double_eos: bool) -> None:
+    vectors = torch.randn(3, 64)
+    target = Rows.of(TARGETS).padded(range(3))
+    # language token and eos count; the authors' labels count the eos twice
+    labels = [row[1:] + [EOS] * double_eos for row in TARGETS]
+    sums = [
+        _by_hand(decoder, vector, row, wanted)
+        for vector, row, wanted in zip(vectors, TARGETS, labels, strict=True)
+    ]
+    expected = sum(sums, torch.tensor(0.0)) / sum(map(len, labels))
+    found = decoding_loss(decoder, vectors, target, double_eos)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_padding_changes_no_loss(decoder: TextDecoder) -> None:
+    vectors = torch.randn(3, 64)
+    target = Rows.of(TARGETS).padded(range(3))
+    wider = F.pad(target, (0, 4), value=PAD)
+    for double_eos in (False, True):
+        torch.testing.assert_close(
+            decoding_loss(decoder, vectors, wider, double_eos),
+            decoding_loss(decoder, vectors, target, double_eos),
+        )
+
+
+def test_next_sentence_loss_is_one_text_after_the_other(
+    predictor: Predictor, decoder: TextDecoder
+) -> None:
+    texts = [torch.randn(2, 64), torch.randn(1, 64)]  # two texts: 2 + 1 sentences to predict
+    batch, mask = torch.zeros(2, 2, 64), torch.zeros(2, 2, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        batch[row, : len(text)], mask[row, : len(text)] = text, True
+    predicted = torch.cat([predictor(text[None])[0] for text in texts])
+    sums = [_by_hand(decoder, v, row, row[1:]) for v, row in zip(predicted, TARGETS, strict=True)]
+    expected = sum(sums, torch.tensor(0.0)) / sum(len(row) - 1 for row in TARGETS)
+    target = Rows.of(TARGETS).padded(range(3))
+    found = next_sentence_loss(predictor, decoder, batch, mask, target)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_next_vector_loss_is_a_share_of_the_variance(predictor: Predictor) -> None:
+    texts = [torch.randn(2, 64), torch.randn(1, 64)]
+    batch, mask = torch.zeros(2, 2, 64), torch.zeros(2, 2, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        batch[row, : len(text)], mask[row, : len(text)] = text, True
+    following = torch.randn(3, 64)
+    predicted = torch.cat([predictor(text[None])[0] for text in texts])
+    of_the_mean = (following - following.mean(0)).square().sum()
+    expected = (predicted - following).square().sum() / of_the_mean
+    found = next_vector_loss(predictor, batch, mask, following)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_only_the_predictor_learns(predictor: Predictor, decoder: TextDecoder) -> None:
+    predictor.requires_grad_(True)
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    target = Rows.of(TARGETS).padded(range(3))
+    next_sentence_loss(predictor, decoder, torch.randn(1, 3, 64), mask, target).backward()
+    assert all(p.grad is not None and p.grad.any() for p in predictor.parameters())
+    assert all(p.grad is None for p in decoder.parameters())
+
+
+def test_noise_is_in_units_of_the_vectors_size(
+    encoder: TextEncoder, decoder: TextDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Rows.of([row[1:] for row in TARGETS]).padded(range(3))
+    target = Rows.of(TARGETS).padded(range(3))
+    vectors = encoder(source, source != PAD)
+    clean = reconstruction_loss(encoder, decoder, source, target)
+    torch.testing.assert_close(clean, decoding_loss(decoder, vectors, target))
+    monkeypatch.setattr(torch, "randn_like", torch.ones_like)
+    moved = vectors + 0.5 * vectors.square().mean(1, keepdim=True).sqrt()
+    noisy = reconstruction_loss(encoder, decoder, source, target, noise=0.5)
+    torch.testing.assert_close(noisy, decoding_loss(decoder, moved, target))
+    assert not torch.allclose(noisy, clean)
+
+
+# loop
+
+# A complete little training, to be imported here and run in a process that kills itself.
+TOY = """
+import torch
+from torch import nn
+from sonar_cli.training.loop import Schedule, fit
+
+torch.set_num_threads(1)
+SCHEDULE = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, evaluate_every=10, save_seconds=0.0)
+
+def toy(folder, before=lambda step: None, schedule=SCHEDULE, **more):
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    def loss(step):
+        before(step)
+        x = torch.randn(16, 4)  # drawn from the step's own seed
+        return (model(x)[:, 0] - x.sum(1)).square().mean()
+    fit({"model": model}, loss, schedule, folder, progress=False, **more)
+    return model
+"""
+_toy: dict[str, Callable[..., nn.Module]] = {}
+exec(TOY, _toy)
+toy = _toy["toy"]
+
+
+def _log(folder: Path) -> list[dict[str, float]]:
+    """Return the log without what a clock wrote."""
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def _assert_same(one: nn.Module, other: nn.Module) -> None:
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name
+
+
+def test_rate_warms_up_and_falls_to_nothing() -> None:
+    schedule = Schedule(steps=100, lr=2.0, warmup=10)
+    rates = [schedule.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2) and max(rates) == rates[9] == 2.0
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert schedule.rate(55) == pytest.approx(1.0) and 0 < rates[-1] < 0.01
+
+
+def test_killed_and_resumed_is_as_if_nothing_had_been(tmp_path: Path) -> None:
+    whole = toy(tmp_path / "whole")
+    killed = tmp_path / "killed"
+    script = f"""{TOY}
+import os, sys, signal
+from pathlib import Path
+toy(Path(sys.argv[1]), lambda step: step == 17 and os.kill(os.getpid(), signal.SIGKILL))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(killed)], timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    resumed: list[int] = []
+    model = toy(killed, resumed.append)
+    assert resumed == list(range(17, 30))
+    _assert_same(whole, model)
+    assert _log(killed) == _log(tmp_path / "whole")
+
+
+def test_resumed_from_a_checkpoint_older_than_the_log(tmp_path: Path) -> None:
+    whole = toy(tmp_path / "whole")
+    folder = tmp_path / "cut"
+    _stop(folder, at=9)
+    saved = (folder / "checkpoint.pt").read_bytes()
+    _stop(folder, at=21)
+    (folder / "checkpoint.pt").write_bytes(saved)
+    with (folder / "log.jsonl").open("a") as log:
+        log.write('{"step": 24, "lo')  # the line that the kill cut off
+    _assert_same(whole, toy(folder))
+    assert _log(folder) == _log(tmp_path / "whole")
+
+
+def _stop(folder: Path, at: int) -> None:
+    """Train up to a step and press Ctrl-C there; nothing but that saves."""
+
+    def before(step: int) -> None:
+        if step == at:
+            raise KeyboardInterrupt
+
+    seldom = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, save_seconds=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        toy(folder, before, seldom)
+
+
+def test_interrupt_saves_the_last_whole_step(tmp_path: Path) -> None:
+    _stop(tmp_path / "stopped", at=12)
+    resumed: list[int] = []
+    model = toy(tmp_path / "stopped", resumed.append)
+    assert resumed[0] == 12
+    _assert_same(toy(tmp_path / "whole"), model)
+
+
+def test_interrupt_within_an_update_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = torch.optim.AdamW.step
+    updates = iter(range(30))
+
+    def step(self: torch.optim.AdamW) -> None:
+        plain(self)
+        if next(updates) == 12:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        toy(tmp_path / "stopped")
+    monkeypatch.undo()
+    resumed: list[int] = []
+    model = toy(tmp_path / "stopped", resumed.append)
+    assert resumed[0] == 12
+    _assert_same(toy(tmp_path / "whole"), model)
+
+
+def test_random_numbers_go_on_alike_after_a_finished_run(tmp_path: Path) -> None:
+    toy(tmp_path)
+    after = torch.randn(3)
+    toy(tmp_path)  # nothing left to do
+    assert torch.equal(torch.randn(3), after)
+
+
+def test_a_save_that_fails_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stop(tmp_path, at=5)
+
+    def full_disk(state: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        toy(tmp_path)
+    monkeypatch.undo()
+    resumed: list[int] = []
+    model = toy(tmp_path, resumed.append)
+    assert resumed[0] == 5
+    _assert_same(toy(tmp_path / "whole"), model)
+
+
+def test_without_resume_it_starts_anew(tmp_path: Path) -> None:
+    whole = toy(tmp_path)
+    steps: list[int] = []
+    model = toy(tmp_path, steps.append, resume=False)
+    assert steps == list(range(30))
+    _assert_same(whole, model)
+
+
+def test_log_holds_losses_rates_and_evaluations(tmp_path: Path) -> None:
+    toy(tmp_path, evaluate=lambda: {"exact": 0.5})
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8, 10, 12, 16, 20, 24, 28, 30]
+    assert [line["step"] for line in lines if "exact" in line] == [10, 20, 30]
+    assert all({"loss", "lr", "seconds"} <= set(line) for line in lines if line["step"] % 4 == 0)
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_evaluation_is_in_eval_mode_and_frozen_stays_frozen(tmp_path: Path) -> None:
+    model = nn.Linear(2, 1)
+    model.bias.requires_grad_(False)
+    before, modes = model.bias.clone(), []
+
+    def evaluate() -> dict[str, float]:
+        modes.append(model.training)
+        return {}
+
+    schedule = Schedule(steps=4, lr=0.1, warmup=1, evaluate_every=2)
+    data = torch.ones(3, 2)
+    fit(
+        {"model": model},
+        lambda step: model(data).square().mean(),
+        schedule,
+        tmp_path,
+        evaluate=evaluate,
+        progress=False,
+    )
+    assert modes == [False, False] and model.training
+    assert torch.equal(model.bias, before)
+
+
+def test_a_codec_and_a_predictor_learn(
+    encoder: TextEncoder, decoder: TextDecoder, predictor: Predictor, tmp_path: Path
+) -> None:
+    torch.set_num_threads(1)
+    source, target = (
+        Rows.of(rows).padded(range(3)) for rows in ([r[1:] for r in TARGETS], TARGETS)
+    )
+    for module in (encoder, decoder, predictor):
+        module.requires_grad_(True)
+    schedule = Schedule(steps=60, lr=3e-3, warmup=5, log_every=10)
+    fit(
+        {"encoder": encoder, "decoder": decoder},
+        lambda step: reconstruction_loss(encoder, decoder, source, target, noise=0.1),
+        schedule,
+        tmp_path / "codec",
+        progress=False,
+    )
+    losses = [line["loss"] for line in _log(tmp_path / "codec")]
+    assert losses[-1] < 0.2 * losses[0]
+    decoder.requires_grad_(False)
+    with torch.no_grad():
+        vectors = encoder(source, source != PAD)[None, :2]
+    fit(
+        {"predictor": predictor},
+        lambda step: next_sentence_loss(
+            predictor, decoder, vectors, torch.ones(1, 2, dtype=torch.bool), target[1:]
+        ),
+        schedule,
+        tmp_path / "predictor",
+        progress=False,
+    )
+    losses = [line["loss"] for line in _log(tmp_path / "predictor")]
+    assert losses[-1] < 0.2 * losses[0]
