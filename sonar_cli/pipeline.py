@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sonar_cli.config import BEGIN_SENTENCE, END_SENTENCE, GenerationOptions, Step, StopReason
 from sonar_cli.model.codec.native import Codec, Decoded
 from sonar_cli.model.load import Model
 from sonar_cli.model.systems.sonar_llm import add_noise
+from sonar_cli.options import BEGIN_SENTENCE, END_SENTENCE, GenerationOptions, Step, StopReason
 
 OnTruncated = Callable[[int], None]
 # A text's sentences, or their vectors (T, D) where it is encoded already.

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from sonar_cli.config import PredictorConfig, TransformerConfig
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.shapes import PredictorConfig, TransformerConfig
 from sonar_cli.model.systems.sonar_llm import Predictor
 
 ENCODER = TransformerConfig(vocab_size=60, width=64, layers=2, heads=1, ffn=96, max_len=514)

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from sonar_cli.config import GenerationOptions, predictor_config
 from sonar_cli.model.codec.languages import NLLB_LANGUAGES
 from sonar_cli.model.codec.native import Codec
 from sonar_cli.model.load import Model, load_codec, load_predictor
+from sonar_cli.model.shapes import predictor_config
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import GenerationOptions
 from sonar_cli.pipeline import generate
 
 GOLDENS = Path(os.environ.get("SONAR_LLM_GOLDENS", Path(__file__).parent / "goldens"))

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonar_cli.config import GenerationOptions, PredictorConfig, Step
 from sonar_cli.hub.store import resolve
 from sonar_cli.model.codec.native import Decoded
 from sonar_cli.model.load import Model, load_model
+from sonar_cli.model.shapes import PredictorConfig
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import GenerationOptions, Step
 from sonar_cli.pipeline import _draw, generate, generate_many
 
 STORY = ["One.", "Two.", "Three.", "Four.", "End of sequence."]

@@ -11,8 +11,8 @@ import click
 
 from sonar_cli import __version__
 from sonar_cli.cli import options, running
-from sonar_cli.config import GenerationOptions
 from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.options import GenerationOptions
 
 if TYPE_CHECKING:
     from sonar_cli.evaluation.report import Tables

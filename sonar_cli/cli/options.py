@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sonar_cli.config import GenerationOptions, SummaryOptions
+from sonar_cli.options import GenerationOptions, SummaryOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from sonar_cli.config import ModelPaths
 from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.options import ModelPaths
 
 if TYPE_CHECKING:
     from sonar_cli.model.codec.native import Codec

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from sonar_cli.cli import running
 from sonar_cli.cli.running import Settings
-from sonar_cli.config import Method, ModelPaths, Summary, SummaryOptions
 from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.options import Method, ModelPaths, Summary, SummaryOptions
 from sonar_cli.summary import cache
 
 if TYPE_CHECKING:

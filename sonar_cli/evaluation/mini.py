@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from sonar_cli.config import GenerationOptions, Step
 from sonar_cli.evaluation.metrics import keeps_name, repeats, share
 from sonar_cli.evaluation.report import Row
 from sonar_cli.model.load import Model
+from sonar_cli.options import GenerationOptions, Step
 from sonar_cli.pipeline import generate_many
 from sonar_cli.world import stories as world
 from sonar_cli.world.words import BOYS, GIRLS

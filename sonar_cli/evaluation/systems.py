@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import get_args
 
-from sonar_cli.config import Method, SummaryOptions
 from sonar_cli.evaluation.baselines import System
 from sonar_cli.hub.store import Summarizer
 from sonar_cli.model.load import Model
+from sonar_cli.options import Method, SummaryOptions
 from sonar_cli.summary.summarize import Document, read, summarize
 from sonar_cli.summary.vectors import Encoding
 from sonar_cli.text.documents import Passage

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sonar_cli.config import SUMMARY_CUE, ModelPaths
 from sonar_cli.errors import DownloadError, UsageError
+from sonar_cli.options import SUMMARY_CUE, ModelPaths
 
 MINI = "mini"
 EMBEDDED = Path(__file__).parents[1] / "mini" / "weights"
@@ -117,7 +117,7 @@ def summarizer(model: str, predictor: Path | None = None) -> Summarizer | None:
         return Summarizer(*SUMMARIZERS[name.casefold()])
     if predictor is None or not (predictor / _CONFIG).is_file():
         return None
-    from sonar_cli.model.files import read_json
+    from sonar_cli.model.shapes import read_json
 
     raw = read_json(predictor / _CONFIG)
     if not isinstance(cue := raw.get("summary_cue"), str):
@@ -348,7 +348,7 @@ def _check_network(repository: str, name: str) -> None:
 
 
 def _shards(index: Path) -> list[Path]:
-    from sonar_cli.model.files import read_json
+    from sonar_cli.model.shapes import read_json
 
     return [index.parent / shard for shard in set(read_json(index)["weight_map"].values())]
 

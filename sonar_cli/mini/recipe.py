@@ -25,21 +25,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sonar_cli.config import (
-    BEGIN_SENTENCE,
-    END_SENTENCE,
-    SUMMARY_CUE,
-    PredictorConfig,
-    RopeScaling,
-    TransformerConfig,
-)
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.native import Codec
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.formats import checkpoints
 from sonar_cli.model.load import pick_device
+from sonar_cli.model.shapes import PredictorConfig, RopeScaling, TransformerConfig
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.training.batches import Batches, Ints, Rows
 from sonar_cli.training.loop import Schedule, bar, fit
 from sonar_cli.training.objectives import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import mmap
 import pickle
 import re
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sonar_cli.errors import CheckpointError
+from sonar_cli.model.shapes import read_json
 
 _NAMES = ("model.safetensors", "pytorch_model.bin")
 _BROKEN = (
@@ -63,19 +63,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
         found, container = _read_file(file)
         tensors.update(found)
     return tensors, container
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; CheckpointError when the file is anything else."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"no config at {path}; check the path") from None
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is not a JSON file: {error}") from error
-    if not isinstance(raw, dict):
-        raise CheckpointError(f"{path} does not hold a JSON object")
-    return raw
 
 
 def forget_pages(tensor: Tensor) -> None:

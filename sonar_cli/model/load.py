@@ -10,7 +10,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from sonar_cli.config import ModelPaths, PredictorConfig, TransformerConfig
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
@@ -29,7 +28,9 @@ from sonar_cli.model.fast.linear import (
     replace,
 )
 from sonar_cli.model.formats import checkpoints
+from sonar_cli.model.shapes import PredictorConfig, TransformerConfig
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import ModelPaths
 
 _DTYPES = {
     "auto": torch.float32,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from sonar_cli.config import Step
+from sonar_cli.options import Step
 from sonar_cli.render.progress import console
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TextIO
 
-from sonar_cli.config import Summary, SummarySentence
+from sonar_cli.options import Summary, SummarySentence
 from sonar_cli.render.progress import console
 
 
@@ -106,7 +106,7 @@ class Summaries:
 def citation(sentence: SummarySentence) -> str:
     """Return where a sentence comes from: its sources' numbers, counted from 1 as readers do.
 
-    >>> from sonar_cli.config import Source
+    >>> from sonar_cli.options import Source
     >>> citation(SummarySentence("Tom ran.", (Source(2, 30, 38, 1.0),), "extractive"))
     ' [3]'
     """
@@ -116,7 +116,7 @@ def citation(sentence: SummarySentence) -> str:
 def shorter(summary: Summary) -> str:
     """Say how much shorter a summary is than its text.
 
-    >>> from sonar_cli.config import Summary
+    >>> from sonar_cli.options import Summary
     >>> said = SummarySentence("Tom ran.", (), "extractive")
     >>> shorter(Summary((said,), of=20, length=120))
     '1 of 20 sentences, 5 % of the text'

@@ -16,17 +16,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sonar_cli.config import (
-    GenerationOptions,
-    Source,
-    Summary,
-    SummaryOptions,
-    SummarySentence,
-)
 from sonar_cli.errors import InputError
 from sonar_cli.model.codec.native import Codec
 from sonar_cli.model.load import Model
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import GenerationOptions, Source, Summary, SummaryOptions, SummarySentence
 from sonar_cli.pipeline import generate_many, in_order
 from sonar_cli.summary.salience import choose, length_of, nearest, parts, salience, support
 from sonar_cli.summary.vectors import Encoding, Vectors

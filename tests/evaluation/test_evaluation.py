@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from sonar_cli.config import GenerationOptions, Step, StopReason
 from sonar_cli.evaluation import mini
 from sonar_cli.evaluation.metrics import keeps_name, repeats, share, words
 from sonar_cli.evaluation.report import Row, json_lines, markdown
+from sonar_cli.options import GenerationOptions, Step, StopReason
 from sonar_cli.world import stories as world
 from sonar_cli.world.words import BOYS, GIRLS
 

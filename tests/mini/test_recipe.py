@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonar_cli.config import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE, GenerationOptions
 from sonar_cli.hub.store import resolve
 from sonar_cli.mini import recipe
 from sonar_cli.model.codec.tokenizer import UNK, Tokenizer
 from sonar_cli.model.load import Model, load_model
+from sonar_cli.options import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE, GenerationOptions
 from sonar_cli.pipeline import generate
 from sonar_cli.world import stories as world
 

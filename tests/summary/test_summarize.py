@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonar_cli.config import Step, Summary, SummaryOptions
 from sonar_cli.errors import InputError
 from sonar_cli.hub.store import resolve, summarizer
 from sonar_cli.model.load import Model, load_model
+from sonar_cli.options import Step, Summary, SummaryOptions
 from sonar_cli.summary import summarize
 from sonar_cli.summary.salience import choose, length_of, salience
 from sonar_cli.summary.summarize import Document, reading_parts, wanted

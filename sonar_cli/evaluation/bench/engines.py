@@ -7,12 +7,12 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from sonar_cli.config import PredictorConfig, TransformerConfig
 from sonar_cli.model.codec.beam import beam_search
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.graph import StaticSearch
 from sonar_cli.model.fast.linear import PacksLater
 from sonar_cli.model.load import pick_dtype, prepare
+from sonar_cli.model.shapes import PredictorConfig, TransformerConfig
 from sonar_cli.model.systems.sonar_llm import Predictor
 
 State = dict[str, Tensor]

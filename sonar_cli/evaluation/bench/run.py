@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonar_cli.config import ModelPaths, PredictorConfig, TransformerConfig
 from sonar_cli.evaluation.bench import startup
 from sonar_cli.evaluation.bench.engines import (
     Engine,
@@ -34,7 +33,9 @@ from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.sonar_space import require
 from sonar_cli.model.formats import checkpoints
 from sonar_cli.model.load import pick_device
+from sonar_cli.model.shapes import PredictorConfig, TransformerConfig
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import ModelPaths
 
 # The least that is read for the memory's speed, with weights that would fit into caches.
 _READ_BYTES = 2**28

@@ -15,8 +15,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from sonar_cli.config import ModelPaths
 from sonar_cli.errors import SonarError
+from sonar_cli.options import ModelPaths
 
 if TYPE_CHECKING:
     from sonar_cli.evaluation.bench.run import Sizes
@@ -87,10 +87,10 @@ def _loop(
     import torch
 
     imported = perf_counter()
-    from sonar_cli.config import GenerationOptions
     from sonar_cli.model.codec.native import Codec
     from sonar_cli.model.codec.tokenizer import Tokenizer
     from sonar_cli.model.load import Model, load_decoder, load_encoder, load_predictor
+    from sonar_cli.options import GenerationOptions
     from sonar_cli.pipeline import generate
 
     if threads:

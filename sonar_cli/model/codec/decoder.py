@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonar_cli.config import TransformerConfig
 from sonar_cli.model.codec.layers import Embedding, FeedForward, SelfAttention
+from sonar_cli.model.shapes import TransformerConfig
 
 # Positions by which the memory of a search grows.
 _GROWTH = 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sonar_cli.config import TransformerConfig
 from sonar_cli.model.codec.layers import Embedding, FeedForward, SelfAttention
+from sonar_cli.model.shapes import TransformerConfig
 
 
 class EncoderLayer(nn.Module):

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonar_cli.config import TransformerConfig
 from sonar_cli.errors import SonarError, UsageError
 from sonar_cli.model.codec.native import Decoded
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer, model_file
 from sonar_cli.model.formats import checkpoints
 from sonar_cli.model.load import pick_device, pick_dtype
+from sonar_cli.model.shapes import TransformerConfig
 
 MISSING = (
     "sonar-space is not installed; pip install 'sonar-llm[sonar-space]' brings it (several GB, a "

@@ -16,7 +16,7 @@ from sentencepiece import SentencePieceProcessor
 
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.codec.languages import NLLB_LANGUAGES
-from sonar_cli.model.files import read_json
+from sonar_cli.model.shapes import read_json
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 CONTROL_TOKENS = ("<MINED_DATA>", "<MMT_BT_DATA>", "<SMT_BT_DATA>")

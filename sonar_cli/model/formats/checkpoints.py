@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from sonar_cli.config import PredictorConfig, TransformerConfig, predictor_config
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
-from sonar_cli.model.files import read_json, read_tensors
+from sonar_cli.model.files import read_tensors
+from sonar_cli.model.shapes import PredictorConfig, TransformerConfig, predictor_config, read_json
 from sonar_cli.model.systems.sonar_llm import Predictor
 
 State = dict[str, Tensor]

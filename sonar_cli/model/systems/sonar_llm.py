@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonar_cli.config import PredictorConfig, RopeScaling
+from sonar_cli.model.shapes import PredictorConfig, RopeScaling
 
 # Sentences by which a cache grows at least; beyond twice that, by half.
 _GROWTH = 64

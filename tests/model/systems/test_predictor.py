@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sonar_cli.config import RopeScaling
+from sonar_cli.model.shapes import RopeScaling
 from sonar_cli.model.systems.sonar_llm import Predictor, _attend_alone, add_noise, rotary_rates
 from tests.conftest import PREDICTOR
 

@@ -1,0 +1,120 @@
+"""The shapes of models, and the JSON files that state them. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sonar_cli.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Shape of one half of a SONAR codec.
+
+    `width` is the sentence vector's size D, `heads * head_dim` equals `width` in every published
+    checkpoint. `max_len` counts tokens: 514 for SONAR's encoder, 512 for its decoder.
+    """
+
+    vocab_size: int
+    width: int
+    layers: int
+    heads: int
+    ffn: int
+    max_len: int
+
+
+@dataclass(frozen=True)
+class RopeScaling:
+    """Rotary frequency scaling of type "llama3"; lengths in positions."""
+
+    factor: float = 32.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_max_len: int = 8192
+
+
+@dataclass(frozen=True)
+class PredictorConfig:
+    """Shape of a SONAR-LLM predictor, and what it was trained for.
+
+    `embed_dim` is the sentence vector's size D. `summary_cue` is the sentence after which it
+    writes a summary of those before; None for a predictor that has not learned to. `trained_len`
+    is the most sentences it was shown in front of that cue, None where nobody says.
+    """
+
+    embed_dim: int
+    hidden: int
+    ffn: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    rms_eps: float = 1e-6
+    rope_theta: float = 500_000.0
+    rope_scaling: RopeScaling | None = field(default_factory=RopeScaling)
+    add_begin: bool = False
+    summary_cue: str | None = None
+    trained_len: int | None = None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; CheckpointError when the file is anything else."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"no config at {path}; check the path") from None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is not a JSON file: {error}") from error
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path} does not hold a JSON object")
+    return raw
+
+
+def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
+    """Read the JSON that goes with a published predictor.
+
+    >>> small = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 2,
+    ...          "num_attention_heads": 4}
+    >>> predictor_config({"llama_config": small, "embed_dim": 32}).head_dim
+    16
+
+    Raises KeyError naming the first field that is missing.
+    """
+    llama = raw["llama_config"]
+    heads = int(llama["num_attention_heads"])
+    hidden = int(llama["hidden_size"])
+    return PredictorConfig(
+        embed_dim=int(raw.get("embed_dim", 1024)),
+        hidden=hidden,
+        ffn=int(llama["intermediate_size"]),
+        layers=int(llama["num_hidden_layers"]),
+        heads=heads,
+        kv_heads=int(llama.get("num_key_value_heads") or heads),
+        head_dim=int(llama.get("head_dim") or hidden // heads),
+        rms_eps=float(llama.get("rms_norm_eps", 1e-6)),
+        rope_theta=float(llama.get("rope_theta", 10_000.0)),
+        rope_scaling=_rope_scaling(llama.get("rope_scaling")),
+        add_begin=bool(raw.get("add_begin", False)),
+        summary_cue=raw.get("summary_cue"),
+        trained_len=raw.get("trained_len"),
+    )
+
+
+def _rope_scaling(raw: Mapping[str, Any] | None) -> RopeScaling | None:
+    if raw is None:
+        return None
+    kind = raw.get("rope_type", raw.get("type", "default"))
+    if kind == "default":
+        return None
+    if kind != "llama3":
+        raise ValueError(f"rotary scaling of type {kind!r} is not supported, only 'llama3'")
+    return RopeScaling(
+        factor=float(raw["factor"]),
+        low_freq_factor=float(raw["low_freq_factor"]),
+        high_freq_factor=float(raw["high_freq_factor"]),
+        original_max_len=int(raw["original_max_position_embeddings"]),
+    )
