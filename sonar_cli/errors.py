@@ -25,5 +25,9 @@ class CheckpointError(SonarError):
     """A checkpoint that is truncated, of another architecture, or of another width."""
 
 
+class CacheError(SonarError):
+    """The cache of vectors cannot be opened, read or written; vectors are made without it."""
+
+
 class DownloadError(SonarError):
     """Files that a model needs are neither in the cache nor to be had."""

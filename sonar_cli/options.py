@@ -1,4 +1,8 @@
-"""Frozen dataclasses: model shapes, options in, results out. Imports nothing of this package."""
+"""What is asked and what is answered, as frozen dataclasses.
+
+Options refuse what contradicts itself with UsageError as soon as they are made, whoever makes
+them. Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +10,106 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sonar_cli.errors import UsageError
+
 StopReason = Literal["end", "length", "repetition"]
 Method = Literal["extractive", "abstractive", "hybrid"]
+AskedMethod = Literal["auto", "extractive", "abstractive", "hybrid"]
+InputFormat = Literal["auto", "text", "markdown", "html", "mail", "jsonl"]
+SplitMode = Literal["auto", "lines"]
+OutputFormat = Literal["text", "json", "jsonl"]
+CodecKind = Literal["native", "sonar-space"]
 
-BEGIN_SENTENCE = "Begin of text."
-END_SENTENCE = "End of sequence."
-# What asks a predictor that has learned it for a summary of the sentences before.
-SUMMARY_CUE = "Summary of the text."
+# Number formats of the weights.
+DTYPES = ("float32", "bfloat16", "float16", "int8")
+MINI = "mini"
+ENGLISH = "eng_Latn"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """The model that is asked for, by names.
+
+    `model` is a name, a Hub repository, a directory or a file; `config` the JSON that goes with a
+    bare checkpoint. `encoder`, `decoder` and `tokenizer` replace the model's own parts by paths,
+    repositories or, for the codec `sonar-space`, its cards. `offline` forbids downloads.
+    """
+
+    model: str = MINI
+    config: str | None = None
+    encoder: str | None = None
+    decoder: str | None = None
+    tokenizer: str | None = None
+    offline: bool = False
+    codec: CodecKind = "native"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is the model inside the package, with its own codec."""
+        return self.model == MINI and not (self.encoder or self.decoder or self.tokenizer)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How models run.
+
+    `device` is auto, cpu or cuda[:N]; `dtype` auto (float32), float32, bfloat16, float16 or int8.
+    `threads` is the number of CPU threads, None for torch's own choice. `batch_size` is how many
+    texts are written side by side, None for 8 on the CPU and 32 on CUDA.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True)
 class ModelPaths:
     """Where a model's files lie.
 
-    `predictor` is a directory with config.json or a bare .pt; then `predictor_config` names its
-    JSON. `encoder` and `decoder` are directories or checkpoint files, `tokenizer` a SentencePiece
-    file or a directory that holds one. `embedded` marks the model inside the package.
+    `encoder` and `decoder` are directories or checkpoint files, `tokenizer` a SentencePiece file
+    or a directory that holds one. `predictor` is a directory with config.json or a bare .pt; then
+    `predictor_config` names its JSON. It is None where only the codec was asked for.
     """
 
-    predictor: Path
     encoder: Path
     decoder: Path
     tokenizer: Path
+    predictor: Path | None = None
     predictor_config: Path | None = None
-    embedded: bool = False
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How a text is read: its format, how it is split into sentences, and its language.
+
+    `lang` is a FLORES-200 code. With `split` "lines" every line is one sentence of prose, and no
+    format is parsed.
+    """
+
+    format: InputFormat = "auto"
+    split: SplitMode = "auto"
+    lang: str = ENGLISH
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results go (None: stdout), as text or JSON Lines, and what is said on stderr."""
+
+    path: str | None = None
+    format: OutputFormat = "text"
+    quiet: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Whether sentences' vectors are kept on disk, where (None: the user's cache), how many MiB."""
+
+    enabled: bool = True
+    folder: Path | None = None
+    mebibytes: int = 1024
 
 
 @dataclass(frozen=True)
@@ -39,11 +119,16 @@ class GenerationOptions:
     Thresholds are cosines. `sentences` is the most to write. The text goes on in `source_lang`, its
     own language; each sentence is also decoded into every one of `target_langs`. `begin` None
     follows the model's own config. `temperature` scales the noise on the predictor's hidden state
-    by its RMS; 0 is deterministic.
+    by its RMS; 0 is deterministic. `reencode` False lets the predicted vector go on as it is,
+    instead of the vector of the sentence that was decoded from it.
+
+    >>> GenerationOptions(candidates=4)
+    Traceback (most recent call last):
+    sonar_cli.errors.UsageError: 4 candidates are all the same without noise; add --temperature 0.3
     """
 
     sentences: int = 32
-    source_lang: str = "eng_Latn"
+    source_lang: str = ENGLISH
     target_langs: tuple[str, ...] = ()
     begin: bool | None = None
     beam_size: int = 5
@@ -54,6 +139,14 @@ class GenerationOptions:
     candidates: int = 1
     top_p: float = 1.0
     seed: int | None = None
+    reencode: bool = True
+
+    def __post_init__(self) -> None:
+        if self.candidates > 1 and self.temperature == 0:
+            raise UsageError(
+                f"{self.candidates} candidates are all the same without noise; "
+                "add --temperature 0.3"
+            )
 
 
 @dataclass(frozen=True)
@@ -62,9 +155,9 @@ class Step:
 
     A written sentence has `index` (from 0) and `text`, and `stop_reason` None. The last Step of a
     text has `text` None and says why the text stopped. `similarity_to_end` is the cosine of the
-    re-encoded sentence to the end sentence, `fidelity` its cosine to the predicted vector. `texts`
-    is the sentence in each of the options' target languages, where there are any; `lang` names the
-    one that `text` is in where that is not the text's own.
+    vector that goes on to the end sentence's. `fidelity` is the cosine of the re-encoded sentence
+    to the predicted vector, None where sentences are not encoded again. `texts` is the sentence in
+    each of the options' target languages, where there are any. `seconds` is what the turn took.
     """
 
     index: int | None
@@ -74,32 +167,41 @@ class Step:
     seconds: float
     stop_reason: StopReason | None = None
     texts: tuple[str, ...] = ()
-    lang: str | None = None
 
 
 @dataclass(frozen=True)
 class SummaryOptions:
     """How to sum up a text.
 
-    The summary has `sentences` at most or, where that is None, the `share` of the text's own.
-    `cue` is the sentence that asks the predictor for it, `context` the most sentences it is shown
-    at once. A sentence that it writes needs so much `support` by those. Each is also given in
-    every one of `target_langs`.
+    The summary has at most `sentences` sentences or, where `share` is given, that share of the
+    text's own (5 sentences where neither is). `cue` is the sentence that asks the predictor for it
+    and `context` the most sentences it is shown at once; None for what the model was trained with.
+    With the method "hybrid" a written sentence needs so much `support` by those. `force` lets a
+    model write that has not learned to. Each sentence is also given in every one of
+    `target_langs`.
+
+    >>> SummaryOptions(sentences=3, share=0.2)
+    Traceback (most recent call last):
+    sonar_cli.errors.UsageError: -n and --length both say how long the summary is to be; give one
     """
 
-    method: Method = "extractive"
-    sentences: int | None = 5
-    share: float = 0.1
-    source_lang: str = "eng_Latn"
+    method: AskedMethod = "auto"
+    sentences: int | None = None
+    share: float | None = None
+    source_lang: str = ENGLISH
     target_langs: tuple[str, ...] = ()
-    cue: str = SUMMARY_CUE
-    context: int = 64
+    cue: str | None = None
+    context: int | None = None
     support: float = 0.6
+    force: bool = False
     begin: bool | None = None
     beam_size: int = 5
     max_tokens: int = 256
     stop_threshold: float = 0.98
-    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if self.sentences is not None and self.share is not None:
+            raise UsageError("-n and --length both say how long the summary is to be; give one")
 
 
 @dataclass(frozen=True)
@@ -135,7 +237,7 @@ class SummarySentence:
 
 @dataclass(frozen=True)
 class Summary:
-    """A summary, how many sentences the text has to choose from, and its letters and digits."""
+    """A summary: its sentences, how many the text has to choose from, the text's letters."""
 
     sentences: tuple[SummarySentence, ...]
     of: int

@@ -6,6 +6,7 @@ measures `mini` (minutes) and writes the table into docs/mini.md.
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import os
 import re
@@ -21,10 +22,12 @@ from pathlib import Path
 import click
 import pytest
 
+from sonar_cli import SonarLLM
 from sonar_cli.cli import cli, run
 from sonar_cli.mini import recipe
 from sonar_cli.text.sentences import split
 from sonar_cli.world import stories as world
+from sonar_cli.world import words
 from tests.hub_server import HubServer, serving
 
 if sys.version_info >= (3, 11):
@@ -40,6 +43,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 HELP = DOCS / "command-line.md"
 COMMANDS = (
     "",
+    "help",
     "continue",
     "summarize",
     "encode",
@@ -55,7 +59,8 @@ COMMANDS = (
     "cache info",
     "cache clear",
 )
-TABLE = re.compile(r"(<!-- sonar-llm (evaluate \w+) -->\n)(.*?)(\n<!-- end -->)", re.S)
+VARIABLES = re.compile(r"\| variable \|.*?(?=\n\n)", re.S)
+TABLE = re.compile(r"(<!-- sonar-llm (evaluate [\w -]+) -->\n)(.*?)(\n<!-- end -->)", re.S)
 
 # What a line needs decides how a test runs it; all that is in none of these runs as it stands.
 SET_UP = ("python3 -m venv", "pip install")
@@ -238,6 +243,18 @@ def test_a_training_line_runs(
     assert (model / "predictor" / "config.json").is_file()
 
 
+def test_the_api_page_is_true(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its examples are doctests; random choices of the model are dots."""
+    monkeypatch.chdir(ROOT)
+    found = doctest.testfile(
+        str(DOCS / "api.md"),
+        module_relative=False,
+        globs={"cache_folder": tmp_path},
+        optionflags=doctest.ELLIPSIS,
+    )
+    assert found.attempted > 20 and found.failed == 0
+
+
 def test_the_environment_line_makes_one(folder: Path) -> None:
     (line,) = (line for line in LINES if "python3 -m venv" in line)
     done = _shell(f"{line}; command -v pip; sonar-llm --version || echo none", folder)
@@ -278,6 +295,25 @@ def test_help_in_the_docs_is_the_programs() -> None:
     assert shown == "\n\n".join(map(_help, COMMANDS)) + "\n"
 
 
+def _variables() -> str:
+    """Return the table of all environment variables, as the page shows it."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name, each in _options(cli):
+        for variable in [each.envvar] if isinstance(each.envvar, str) else each.envvar or ():
+            long = max(each.opts, key=len)
+            found.setdefault(variable, (long, []))[1].append(name)
+    head = ["| variable | option | commands |", "| --- | --- | --- |"]
+    rows = [
+        f"| `{variable}` | `{option}` | {', '.join(sorted(set(names)))} |"
+        for variable, (option, names) in sorted(found.items())
+    ]
+    return "\n".join(head + rows)
+
+
+def test_the_variables_in_the_docs_are_the_programs() -> None:
+    assert VARIABLES.search(HELP.read_text())[0] == _variables()  # type: ignore[index]
+
+
 def _rows(page: str) -> list[list[str]]:
     """Return the rows of the tables that a command wrote into a page, without their heads."""
     written = TABLE.search((DOCS / page).read_text())
@@ -296,20 +332,17 @@ def test_the_tables_are_real_ones() -> None:
     assert "PLACEHOLDER" not in "".join(page.read_text() for page in PAGES)
 
 
-def _options(command: click.Command) -> Iterator[click.Option]:
+def _options(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Option]]:
     if isinstance(command, click.Group):
-        for each in command.commands.values():
-            yield from _options(each)
-    yield from (each for each in command.params if isinstance(each, click.Option))
+        for name, each in command.commands.items():
+            yield from _options(each, f"{path} {name}".strip())
+    yield from ((path, each) for each in command.params if isinstance(each, click.Option))
 
 
 def test_every_option_has_its_variable() -> None:
-    without = [
-        each.opts
-        for each in _options(cli)
-        if each.name != "version" and not str(each.envvar).startswith("SONAR_LLM_")
-    ]
+    without = [each.opts for _, each in _options(cli) if each.name != "version" and not each.envvar]
     assert without == []
+    assert all(name.startswith("SONAR_LLM_") for name in re.findall(r"\| `(\w+)`", _variables()))
 
 
 def test_the_story_worlds_figures() -> None:
@@ -335,6 +368,22 @@ def test_the_examples_are_stories_of_the_world() -> None:
         assert all(world.accepts(each.text) for each in sentences)
 
 
+def test_the_first_example_is_continued_rightly() -> None:
+    """README's first output: the story stays about Tom and his bulb, and ends by itself."""
+    text = (DOCS / "examples" / "story.txt").read_text()
+    (given, wish) = (each.text for each in split(text))
+    assert "Tom" in given and "bulb" in given and "bulb" in wish
+    *steps, ended = SonarLLM.load("mini", device="cpu").continue_(text)
+    written = [step.text or "" for step in steps]
+    assert ended.stop_reason == "end" and 8 <= len(written) <= 13
+    assert all(map(world.accepts, written))
+    said = set(re.findall(r"[\w-]+", " ".join(written)))
+    assert {"Tom", "bulb"} <= said
+    things = {thing for _, things in words.THINGS.values() for thing in things}
+    assert said & things == {"bulb"}
+    assert said & {*words.BOYS, *words.GIRLS} == {"Tom"}
+
+
 def test_links_lead_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
@@ -343,6 +392,7 @@ def test_links_lead_somewhere() -> None:
 
 def _write_help() -> None:
     before = HELP.read_text().split("## Help\n\n", 1)[0]
+    before = VARIABLES.sub(lambda _: _variables(), before)
     HELP.write_text(f"{before}## Help\n\n" + "\n\n".join(map(_help, COMMANDS)) + "\n")
 
 

@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from sonar_cli.model.codec.languages import NLLB_LANGUAGES
-from sonar_cli.model.codec.native import Codec
-from sonar_cli.model.load import Model, load_codec, load_predictor
+from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.load import load_codec, load_predictor
 from sonar_cli.model.shapes import predictor_config
-from sonar_cli.model.systems.sonar_llm import Predictor
-from sonar_cli.options import GenerationOptions
+from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
+from sonar_cli.options import GenerationOptions, ModelPaths, Runtime
 from sonar_cli.pipeline import generate
 
 GOLDENS = Path(os.environ.get("SONAR_LLM_GOLDENS", Path(__file__).parent / "goldens"))
@@ -49,16 +49,17 @@ def _array(name: str) -> torch.Tensor:
 
 
 @lru_cache
-def _codec(layout: str) -> Codec:
+def _codec(layout: str) -> NativeCodec:
     encoder, decoder = LAYOUTS[layout]
-    return load_codec(GOLDENS / encoder, GOLDENS / decoder, GOLDENS / "tokenizer", "cpu")
+    paths = ModelPaths(GOLDENS / encoder, GOLDENS / decoder, GOLDENS / "tokenizer")
+    return load_codec(paths, Runtime("cpu"))
 
 
 @lru_cache
 def _predictor(name: str) -> Predictor:
     path, config = PREDICTORS[name]
     folder = GOLDENS / "predictors"
-    return load_predictor(folder / path, folder / config if config else None, "cpu")
+    return load_predictor(folder / path, folder / config if config else None, Runtime("cpu"))
 
 
 def _label(row: dict[str, Any]) -> str:
@@ -172,8 +173,8 @@ def test_loop(layout: str, row: dict[str, Any]) -> None:
         begin=row["begin"],
         stop_threshold=row["threshold"],
     )
-    model = Model(_codec(layout), _predictor(row["predictor"]))
-    *steps, last = generate(model, row["sentences"], options)
+    system = SonarLLMSystem(_codec(layout), _predictor(row["predictor"]))
+    *steps, last = generate(system, row["sentences"], options)
     assert [step.text for step in steps] == [turn["text"] for turn in row["written"]]
     assert [step.index for step in steps] == list(range(len(steps)))
     assert last.stop_reason == ("end" if row["end"] else "length")

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonar_cli.hub.store import resolve
-from sonar_cli.model.codec.native import Decoded
-from sonar_cli.model.load import Model, load_model
+from sonar_cli.hub.resolve import resolve
+from sonar_cli.model.codec.base import Decoded
+from sonar_cli.model.load import load_system
 from sonar_cli.model.shapes import PredictorConfig
-from sonar_cli.model.systems.sonar_llm import Predictor
-from sonar_cli.options import GenerationOptions, Step
+from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
+from sonar_cli.options import GenerationOptions, Runtime, Step
 from sonar_cli.pipeline import _draw, generate, generate_many
 
 STORY = ["One.", "Two.", "Three.", "Four.", "End of sequence."]
@@ -53,7 +53,7 @@ class Successor(Predictor):
     def __init__(self, size: int, following: dict[int, int] | None = None) -> None:
         super().__init__(
             PredictorConfig(
-                size, size, 8, layers=0, heads=1, kv_heads=1, head_dim=8, add_begin=False
+                embed_dim=size, hidden=size, ffn=8, layers=0, heads=1, kv_heads=1, head_dim=8
             )
         )
         following = following or {i: min(i + 1, size - 1) for i in range(size)}
@@ -70,9 +70,9 @@ class Successor(Predictor):
         return super().hidden(vectors, cache)
 
 
-def _model(following: dict[int, int] | None = None) -> Model:
+def _model(following: dict[int, int] | None = None) -> SonarLLMSystem:
     book = Book()
-    return Model(book, Successor(len(book.sentences), following))  # type: ignore[arg-type]
+    return SonarLLMSystem(book, Successor(len(book.sentences), following))  # type: ignore[arg-type]
 
 
 def _texts(steps: Sequence[Step]) -> list[str | None]:
@@ -195,8 +195,8 @@ def test_texts_are_taken_as_places_become_free() -> None:
 
 
 @pytest.fixture(scope="module")
-def mini() -> Model:
-    return load_model(resolve("mini"), "cpu")
+def mini() -> SonarLLMSystem:
+    return load_system(resolve(), Runtime("cpu"))
 
 
 PROMPTS = [
@@ -217,7 +217,9 @@ PROMPTS = [
     ids=["greedy", "drawn"],
 )
 @pytest.mark.parametrize("batch_size", [2, 5])
-def test_side_by_side_as_alone(mini: Model, options: GenerationOptions, batch_size: int) -> None:
+def test_side_by_side_as_alone(
+    mini: SonarLLMSystem, options: GenerationOptions, batch_size: int
+) -> None:
     alone = [list(generate(mini, prompt, options)) for prompt in PROMPTS]
     together = _collected(generate_many(mini, PROMPTS, options, batch_size))
     for number, steps in enumerate(alone):
@@ -228,6 +230,24 @@ def test_side_by_side_as_alone(mini: Model, options: GenerationOptions, batch_si
         for one, other in zip(ours[:-1], steps[:-1], strict=True):
             assert one.similarity_to_end == pytest.approx(other.similarity_to_end, abs=1e-4)
             assert one.fidelity == pytest.approx(other.fidelity, abs=1e-4)
+
+
+def test_without_reencoding_the_predicted_vectors_go_on(mini: SonarLLMSystem) -> None:
+    """The loop equals the predictor run anew, without a cache, on all vectors so far."""
+    prompt = PROMPTS[0]
+    vectors = mini.codec.encode(["Begin of text.", *prompt])
+    expected = []
+    with torch.inference_mode():
+        for _ in range(6):
+            new = mini.predictor(vectors.unsqueeze(0))[0, -1:]
+            expected.append(mini.codec.decode(new)[0].text)
+            vectors = torch.cat([vectors, new])
+    options = GenerationOptions(sentences=6, stop_threshold=2.0, reencode=False)
+    steps = list(generate(mini, prompt, options))
+    assert _texts(steps) == [*expected, None]
+    assert all(step.fidelity is None for step in steps)
+    together = _collected(generate_many(mini, PROMPTS, options, 3))
+    assert _texts(together[0]) == _texts(steps)
 
 
 def test_the_nucleus_keeps_the_likely() -> None:

@@ -1,38 +1,36 @@
-"""Summaries to compare ours with: a text's first sentences, and three systems of sumy."""
+"""Summarizers to compare ours with: a text's first sentences, and three of the package sumy."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sonar_cli.evaluation.metrics import dev_extra, tokens
-
-# Many texts' sentences, and how many sentences of each -> each text's summary, in order.
-System = Callable[[Sequence[Sequence[str]], Sequence[int]], Iterable[Sequence[str]]]
+from sonar_cli.evaluation.summarizers import Summarizer
 
 LEAD = "lead-n"
 SUMY = ("LexRank (sumy)", "TextRank (sumy)", "LSA (sumy)")
 
-# sumy's Tokenizer._WORD_PATTERN: only such tokens are words.
+# What sumy's tokenizer takes for a word, its `Tokenizer._WORD_PATTERN`.
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['-])*")
-# Ratings that differ in later decimal places are equal.
-_DIGITS = 9
+# Decimals that sumy's ratings of sentences are rounded to before they are compared. Sentences that
+# are rated the same differ beyond these, by rounding errors of sumy's sums.
+_DECIMALS = 9
 
 
-def baselines() -> dict[str, System]:
-    """Return the systems by name; UsageError where sumy is missing.
+def baselines() -> dict[str, Summarizer]:
+    """Return the baselines by name. Raises UsageError where sumy is missing.
 
     >>> list(baselines())
     ['lead-n', 'LexRank (sumy)', 'TextRank (sumy)', 'LSA (sumy)']
     """
-    return {LEAD: lead} | {
-        name: _system(summarizer) for name, summarizer in zip(SUMY, _summarizers(), strict=True)
-    }
+    sumy = zip(SUMY, _of_sumy(), strict=True)
+    return {LEAD: lead} | {name: _summarizer(summarize) for name, summarize in sumy}
 
 
 def lead(texts: Sequence[Sequence[str]], counts: Sequence[int]) -> Iterator[Sequence[str]]:
-    """Take the first sentences of each text.
+    """Yield the first sentences of each text.
 
     >>> list(lead([["A.", "B.", "C."], ["D."]], [2, 2]))
     [['A.', 'B.'], ['D.']]
@@ -41,7 +39,10 @@ def lead(texts: Sequence[Sequence[str]], counts: Sequence[int]) -> Iterator[Sequ
 
 
 class Words:
-    """What sumy's English tokenizer does within a sentence, without NLTK data."""
+    """A tokenizer for sumy that finds the words its own one for English finds.
+
+    Its own one needs NLTK's data to split texts into sentences, which is not asked for here.
+    """
 
     def to_words(self, sentence: str) -> tuple[str, ...]:
         """Return the words of a sentence.
@@ -52,8 +53,8 @@ class Words:
         return tuple(filter(_WORD.fullmatch, tokens(sentence)))
 
 
-def _summarizers() -> Iterator[Any]:
-    """sumy's summarizers with a stemmer and stop words, as its README sets them up."""
+def _of_sumy() -> Iterator[Any]:
+    """Yield the summarizers of `SUMY`, with a stemmer and stop words as sumy's README has them."""
     with dev_extra("sumy"):
         from sumy.nlp.stemmers import Stemmer
         from sumy.summarizers.lex_rank import LexRankSummarizer
@@ -62,45 +63,46 @@ def _summarizers() -> Iterator[Any]:
         from sumy.utils import get_stop_words
 
     for kind in (LexRankSummarizer, TextRankSummarizer, LsaSummarizer):
-        summarizer = kind(Stemmer("english"))
-        summarizer.stop_words = get_stop_words("english")
-        summarizer._get_best_sentences = _steady(summarizer._get_best_sentences)
-        yield summarizer
+        summarize = kind(Stemmer("english"))
+        summarize.stop_words = get_stop_words("english")
+        summarize._get_best_sentences = _rounded(summarize._get_best_sentences)
+        yield summarize
 
 
-def _steady(best: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the first of equally good sentences win.
+def _rounded(best: Callable[..., Any]) -> Callable[..., Any]:
+    """Let sumy's choice of the best sentences compare rounded ratings, so the first of equals wins.
 
-    sumy's LSA rates a sentence by about the number of its words, so equals are common, and which
-    of them wins hangs on rounding errors, thus on the order of a set and on the processor.
+    sumy's LSA rates a sentence by about the number of its words, so many are rated the same. Which
+    of them came first would hang on rounding errors, and these on the order of a set and on the
+    processor.
     """
 
     def choose(sentences: Sequence[Any], count: int, rating: Any) -> Any:
         rate = rating.__getitem__ if isinstance(rating, dict) else rating
-        return best(sentences, count, lambda sentence: round(rate(sentence), _DIGITS))
+        return best(sentences, count, lambda sentence: round(rate(sentence), _DECIMALS))
 
     return choose
 
 
-def _system(summarizer: Any) -> System:
-    def summarize(texts: Sequence[Sequence[str]], counts: Sequence[int]) -> Iterator[Sequence[str]]:
-        return (
-            _summary(summarizer, text, count) for text, count in zip(texts, counts, strict=True)
-        )
+def _summarizer(summarize: Any) -> Summarizer:
+    """Return a summarizer of sumy as one that takes many texts."""
 
-    return summarize
+    def summaries(texts: Sequence[Sequence[str]], counts: Sequence[int]) -> Iterator[Sequence[str]]:
+        return (_summary(summarize, text, count) for text, count in zip(texts, counts, strict=True))
+
+    return summaries
 
 
-def _summary(summarizer: Any, text: Sequence[str], count: int) -> Sequence[str]:
-    """A text's best sentences in the text's order."""
+def _summary(summarize: Any, text: Sequence[str], count: int) -> Sequence[str]:
+    """Return a text's best sentences by a summarizer of sumy, in the text's order."""
     import numpy
     from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
 
     sentences = [Sentence(sentence, Words()) for sentence in text]
-    # Where no sentence is like another, LexRank divides by zero and leaves the order as it is.
+    # LexRank divides by zero where no sentence is like another, and then takes the first ones.
     with numpy.errstate(invalid="ignore"):
-        chosen = summarizer(ObjectDocumentModel([Paragraph(sentences)]), count)
+        chosen = summarize(ObjectDocumentModel([Paragraph(sentences)]), count)
     kept = {id(sentence) for sentence in chosen}
     summary = [own for own, theirs in zip(text, sentences, strict=True) if id(theirs) in kept]
-    # LSA chooses nothing from a text of stop words alone.
+    # LSA chooses nothing from a text that has only stop words.
     return summary or text[:count]

@@ -1,34 +1,32 @@
-"""How good summaries are: systems side by side, each beside the reference summaries."""
+"""How good summaries are: summarizers side by side, held against reference summaries."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple, Protocol
 
-from sonar_cli.evaluation import metrics
-from sonar_cli.evaluation.baselines import LEAD, SUMY, System, baselines
-from sonar_cli.evaluation.report import grid
+from sonar_cli.evaluation.baselines import LEAD, SUMY, baselines
+from sonar_cli.evaluation.metrics import meteor, rouge_l, rouge_scorer
+from sonar_cli.evaluation.report import Claim, Column, Report, Table, best_in_bold
+from sonar_cli.evaluation.summarizers import Summarizer
+from sonar_cli.evaluation.wordnet import has_synonyms
 
 __all__ = [
     "ABSTRACTIVE",
     "EXTRACTIVE",
-    "Check",
     "Progress",
     "Score",
     "Summarized",
-    "System",
     "Written",
     "baselines",
-    "json_lines",
-    "markdown",
-    "markdown_of_targets",
+    "claims",
+    "report",
     "run",
-    "targets",
+    "scores",
 ]
 
-# The names of our systems that promise something.
+# Those of our summarizers that are held to targets.
 ABSTRACTIVE, EXTRACTIVE = "abstractive", "extractive"
 
 
@@ -45,16 +43,20 @@ class Summarized(Protocol):
 
 
 class Written(NamedTuple):
-    """What a system wrote of a story."""
+    """The summary of one text by the summarizer of the name `system`."""
 
     system: str
-    story: Summarized
+    text: Summarized
     summary: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Score:
-    """A system's means over stories, shares in [0, 1]; whether METEOR took synonyms."""
+    """How good the summaries by the summarizer of the name `system` are.
+
+    `rouge_l` and `meteor` are means over `stories` texts, in [0, 1]. `synonyms` tells whether
+    METEOR could match synonyms.
+    """
 
     system: str
     rouge_l: float
@@ -63,99 +65,103 @@ class Score:
     synonyms: bool = True
 
 
-@dataclass(frozen=True)
-class Check:
-    """What one of our systems is to reach, its value and the value that it is held to."""
-
-    claim: str
-    ours: float
-    theirs: float
-    met: bool
-
-
+# progress(all summaries as they are written, their number) -> the same summaries
 Progress = Callable[[Iterable[Written], int], Iterable[Written]]
 
 
 def run(
-    systems: Mapping[str, System],
-    stories: Iterable[Summarized],
+    summarizers: Mapping[str, Summarizer],
+    texts: Iterable[Summarized],
+    progress: Progress | None = None,
+) -> Report:
+    """Let every summarizer sum up the texts; report the scores and what ours promise.
+
+    `scores` says more about the arguments and what is raised.
+    """
+    return report(scores(summarizers, texts, progress))
+
+
+def scores(
+    summarizers: Mapping[str, Summarizer],
+    texts: Iterable[Summarized],
     progress: Progress | None = None,
 ) -> list[Score]:
-    """Let every system sum up the stories, in as many sentences as the reference has.
+    """Let every summarizer sum up the texts; return its score, in the order of `summarizers`.
 
-    A system is called once, with all stories, and may write fewer sentences, but not more.
-    `progress` may wrap all that is written, of all systems, to show how far it is.
+    Each is called once, with all texts, and may write as many sentences as the reference has or
+    fewer. `progress` may wrap the summaries, of all summarizers, to show how many are done.
+
+    Raises UsageError where rouge-score is missing, ValueError for a summary with too many
+    sentences or a summarizer that does not sum up every text.
     """
     # A missing package is told before hours of work, not after.
-    metrics.rouge_scorer()
-    told = list(stories)
-    written = _written(systems, told)
-    values: dict[str, list[tuple[float, float]]] = {name: [] for name in systems}
-    for each in progress(written, len(systems) * len(told)) if progress else written:
-        reference, summary = " ".join(each.story.summary), " ".join(each.summary)
-        pair = metrics.rouge_l(reference, summary), metrics.meteor(reference, summary)
+    rouge_scorer()
+    given = list(texts)
+    written = _written(summarizers, given)
+    values: dict[str, list[tuple[float, float]]] = {name: [] for name in summarizers}
+    for each in progress(written, len(summarizers) * len(given)) if progress else written:
+        reference, summary = " ".join(each.text.summary), " ".join(each.summary)
+        pair = rouge_l(reference, summary), meteor(reference, summary)
         values[each.system].append(pair)
     return [_score(name, pairs) for name, pairs in values.items()]
 
 
-def _written(systems: Mapping[str, System], told: Sequence[Summarized]) -> Iterator[Written]:
-    texts, counts = [each.sentences for each in told], [len(each.summary) for each in told]
-    for name, system in systems.items():
-        for story, summary in zip(told, system(texts, counts), strict=True):
-            if len(summary) > len(story.summary):
-                raise ValueError(f"{name} wrote {len(summary)} sentences, not {len(story.summary)}")
-            yield Written(name, story, summary)
+def _written(
+    summarizers: Mapping[str, Summarizer], texts: Sequence[Summarized]
+) -> Iterator[Written]:
+    sentences, counts = [each.sentences for each in texts], [len(each.summary) for each in texts]
+    for name, summarizer in summarizers.items():
+        for text, summary in zip(texts, summarizer(sentences, counts), strict=True):
+            if len(summary) > len(text.summary):
+                raise ValueError(f"{name} wrote {len(summary)} sentences, not {len(text.summary)}")
+            yield Written(name, text, summary)
 
 
 def _score(name: str, pairs: Sequence[tuple[float, float]]) -> Score:
-    count = max(len(pairs), 1)
-    rouge_l = sum(rouge_l for rouge_l, _ in pairs) / count
-    meteor = sum(meteor for _, meteor in pairs) / count
-    return Score(name, rouge_l, meteor, len(pairs), metrics.has_synonyms())
+    rouge_ls, meteors = [rouge for rouge, _ in pairs], [meteor for _, meteor in pairs]
+    return Score(name, _mean(rouge_ls), _mean(meteors), len(pairs), has_synonyms())
 
 
-def markdown(scores: Sequence[Score]) -> str:
-    """Return the scores as a Markdown table; the best of each column is bold.
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(len(values), 1)
 
-    >>> print(markdown([Score("lead-n", 0.3128, 0.25, 300), Score("LSA", 0.28, 0.2501, 300)]))
+
+def report(scores: Sequence[Score]) -> Report:
+    """Report scores in one table, the best of each measure in bold, and what ours promise.
+
+    >>> scores = [Score("lead-n", 0.3128, 0.25, 300), Score("LSA", 0.28, 0.2501, 300)]
+    >>> print(report(scores).markdown())
     | system | ROUGE-L | METEOR | stories |
     | --- | ---: | ---: | ---: |
     | lead-n | **31.3 %** | **25.0 %** | 300 |
     | LSA | 28.0 % | **25.0 %** | 300 |
     """
-    meteor = "METEOR" if all(score.synonyms for score in scores) else "METEOR (no synonyms)"
-    rows = zip(
-        [score.system for score in scores],
-        _best_bold([score.rouge_l for score in scores]),
-        _best_bold([score.meteor for score in scores]),
-        [score.stories for score in scores],
-        strict=True,
+    synonyms = all(score.synonyms for score in scores)
+    columns = (
+        Column("system", "system", left=True),
+        Column("rouge_l", "ROUGE-L", best_in_bold(score.rouge_l for score in scores)),
+        Column(
+            "meteor",
+            "METEOR" if synonyms else "METEOR (no synonyms)",
+            best_in_bold(score.meteor for score in scores),
+        ),
+        Column("stories", "stories"),
     )
-    head = ["system", "ROUGE-L", meteor, "stories"]
-    return grid(head, [list(row) for row in rows], right=head[1:])
+    table = Table("scores", columns, [asdict(score) for score in scores])
+    return Report([table], claims(scores))
 
 
-def _best_bold(values: Sequence[float]) -> list[str]:
-    """Percentages; those that read as the best are all bold."""
-    best = _percent(max(values, default=0.0))
-    return [f"**{best}**" if _percent(value) == best else _percent(value) for value in values]
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def targets(scores: Sequence[Score]) -> list[Check]:
-    """Hold our systems to what they promise, as far as the systems are among the scores.
+def claims(scores: Sequence[Score]) -> list[Claim]:
+    """Return what our summarizers promise and whether they keep it.
 
     The abstractive one is to beat each baseline, the extractive one to be at least as good as the
-    best of sumy's.
+    best of sumy's. A summarizer that has no score promises nothing, and is not compared with.
 
     >>> scores = [Score("lead-n", 0.30, 0.25, 300), Score("abstractive", 0.35, 0.25, 300)]
-    >>> [(check.claim, check.met) for check in targets(scores)]
+    >>> [(each.claim, each.met) for each in claims(scores)]
     [('abstractive beats lead-n in ROUGE-L', True), ('abstractive beats lead-n in METEOR', False)]
     """
-    checks: list[Check] = []
+    found: list[Claim] = []
     for measure, values in {
         "ROUGE-L": {score.system: score.rouge_l for score in scores},
         "METEOR": {score.system: score.meteor for score in scores},
@@ -163,33 +169,9 @@ def targets(scores: Sequence[Score]) -> list[Check]:
         if (ours := values.get(ABSTRACTIVE)) is not None:
             for name in filter(values.__contains__, (LEAD, *SUMY)):
                 claim = f"{ABSTRACTIVE} beats {name} in {measure}"
-                checks.append(Check(claim, ours, values[name], ours > values[name]))
+                found.append(Claim(claim, ours, values[name], ours > values[name]))
         sumy = [values[name] for name in SUMY if name in values]
         if sumy and (ours := values.get(EXTRACTIVE)) is not None:
             claim = f"{EXTRACTIVE} is at least the best of sumy in {measure}"
-            checks.append(Check(claim, ours, max(sumy), ours >= max(sumy)))
-    return checks
-
-
-def markdown_of_targets(checks: Sequence[Check]) -> str:
-    """Return the checks as a Markdown table.
-
-    >>> print(markdown_of_targets([Check("abstractive beats lead-n", 0.35, 0.3, True)]))
-    | target | ours | theirs | met |
-    | --- | ---: | ---: | --- |
-    | abstractive beats lead-n | 35.0 % | 30.0 % | yes |
-    """
-    rows = [
-        [check.claim, _percent(check.ours), _percent(check.theirs), "yes" if check.met else "no"]
-        for check in checks
-    ]
-    return grid(["target", "ours", "theirs", "met"], rows, right=["ours", "theirs"])
-
-
-def json_lines(records: Sequence[Score | Check]) -> str:
-    """Return scores or checks as JSON Lines.
-
-    >>> json_lines([Score("lead-n", 0.3, 0.25, 300)])
-    '{"system": "lead-n", "rouge_l": 0.3, "meteor": 0.25, "stories": 300, "synonyms": true}'
-    """
-    return "\n".join(json.dumps(asdict(record)) for record in records)
+            found.append(Claim(claim, ours, max(sumy), ours >= max(sumy)))
+    return found

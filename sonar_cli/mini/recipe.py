@@ -27,13 +27,20 @@ from torch import Tensor, nn
 
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
-from sonar_cli.model.codec.native import Codec
+from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.tokenizer import Tokenizer
-from sonar_cli.model.formats import checkpoints
+from sonar_cli.model.formats.codec import save_decoder, save_encoder
+from sonar_cli.model.formats.predictor import save_predictor
 from sonar_cli.model.load import pick_device
-from sonar_cli.model.shapes import PredictorConfig, RopeScaling, TransformerConfig
+from sonar_cli.model.shapes import (
+    DECODER_MAX_LEN,
+    ENCODER_MAX_LEN,
+    PredictorConfig,
+    RopeScaling,
+    TransformerConfig,
+)
+from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.sonar_llm import Predictor
-from sonar_cli.options import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.training.batches import Batches, Ints, Rows
 from sonar_cli.training.loop import Schedule, bar, fit
 from sonar_cli.training.objectives import (
@@ -166,13 +173,13 @@ def _codec(
     seed: int,
     device: torch.device,
     progress: bool,
-) -> Codec:
-    encoder = TextEncoder(_codec_config(tokenizer, 768, checkpoints.ENCODER_MAX_LEN)).to(device)
-    decoder = TextDecoder(_codec_config(tokenizer, 1024, checkpoints.DECODER_MAX_LEN)).to(device)
+) -> NativeCodec:
+    encoder = TextEncoder(_codec_config(tokenizer, 768, ENCODER_MAX_LEN)).to(device)
+    decoder = TextDecoder(_codec_config(tokenizer, 1024, DECODER_MAX_LEN)).to(device)
     target = Rows.of(tokenizer.target(text, LANG) for text in texts)
     source = Rows.of(tokenizer.source(text, LANG) for text in texts)
     batches = Batches(target.lengths, sizes.codec_batch, seed)
-    codec = Codec(encoder, decoder, tokenizer)
+    codec = NativeCodec(encoder, decoder, tokenizer)
     probe = _probe(sizes.probe, seed)
 
     def loss(step: int) -> Tensor:
@@ -199,7 +206,7 @@ def _probe(count: int, seed: int) -> list[str]:
 
 
 def _predictor(
-    folder: Path, codec: Codec, sizes: Sizes, seed: int, device: torch.device, progress: bool
+    folder: Path, codec: NativeCodec, sizes: Sizes, seed: int, device: torch.device, progress: bool
 ) -> Predictor:
     predictor = Predictor(_predictor_config()).to(device)
     stories = _Stories.of(world.stories(sizes.predictor_stories, seed))
@@ -283,7 +290,7 @@ def _document(story: world.Story, with_summary: bool) -> tuple[list[str], list[s
     return given, following
 
 
-def _vectors(file: Path, codec: Codec, sentences: list[str], progress: bool) -> Tensor:
+def _vectors(file: Path, codec: NativeCodec, sentences: list[str], progress: bool) -> Tensor:
     """Encode every sentence once; float16, because they are many and inputs only."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -325,12 +332,12 @@ def _freeze(model: Trained) -> Trained:
     return model
 
 
-def _export(out: Path, codec: Codec, predictor: Predictor) -> Path:
+def _export(out: Path, codec: NativeCodec, predictor: Predictor) -> Path:
     partial, final = out / "model.partial", out / "model"
     shutil.rmtree(partial, ignore_errors=True)
-    checkpoints.save_encoder(codec.encoder, partial / "encoder", torch.float16)
-    checkpoints.save_decoder(codec.decoder, partial / "decoder", torch.float16)
-    checkpoints.save_predictor(predictor, partial / "predictor", torch.float16)
+    save_encoder(codec.encoder, partial / "encoder", torch.float16)
+    save_decoder(codec.decoder, partial / "decoder", torch.float16)
+    save_predictor(predictor, partial / "predictor", torch.float16)
     shutil.copytree(out / "tokenizer", partial / "tokenizer")
     shutil.rmtree(final, ignore_errors=True)
     os.replace(partial, final)

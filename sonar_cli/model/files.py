@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sonar_cli.errors import CheckpointError
+from sonar_cli.model.names import WEIGHTS
 from sonar_cli.model.shapes import read_json
 
-_NAMES = ("model.safetensors", "pytorch_model.bin")
 _BROKEN = (
     SafetensorError,
     pickle.UnpicklingError,
@@ -37,7 +37,7 @@ def locate(path: Path) -> list[Path]:
         raise CheckpointError(f"no checkpoint at {path}; check the path")
     if not path.is_dir():
         return [path]
-    for name in _NAMES:
+    for name in WEIGHTS:
         if (path / name).is_file():
             return [path / name]
         index = path / f"{name}.index.json"
@@ -47,7 +47,7 @@ def locate(path: Path) -> list[Path]:
     loose = sorted(path.glob("*.pt"))
     if len(loose) == 1:
         return loose
-    raise CheckpointError(f"{path} holds neither {' nor '.join(_NAMES)}; name the file itself")
+    raise CheckpointError(f"{path} holds neither {' nor '.join(WEIGHTS)}; name the file itself")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,26 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.model.codec import sonar_space
+from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
-from sonar_cli.model.codec.native import Codec
+from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.tokenizer import Tokenizer
-from sonar_cli.model.fast.int8 import Notify, quantized
-from sonar_cli.model.fast.linear import (
-    SMALLEST,
-    Int8Linear,
-    Make,
-    PackedLinear,
-    can_pack,
-    join,
-    joined_bias,
-    quantize,
-    replace,
+from sonar_cli.model.fast.groups import SMALLEST, Make, join, joined_bias, replace
+from sonar_cli.model.fast.int8 import Int8Linear, quantize
+from sonar_cli.model.fast.int8_file import Notify, quantized
+from sonar_cli.model.fast.packed import PackedLinear, can_pack
+from sonar_cli.model.formats.codec import (
+    decoder_to_fairseq2,
+    encoder_to_fairseq2,
+    read_decoder,
+    read_encoder,
 )
-from sonar_cli.model.formats import checkpoints
-from sonar_cli.model.shapes import PredictorConfig, TransformerConfig
-from sonar_cli.model.systems.sonar_llm import Predictor
-from sonar_cli.options import ModelPaths
+from sonar_cli.model.formats.predictor import read_predictor
+from sonar_cli.model.shapes import LlamaConfig, TransformerConfig
+from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
+from sonar_cli.options import CodecKind, ModelPaths, Runtime
 
 _DTYPES = {
     "auto": torch.float32,
@@ -41,88 +40,87 @@ _DTYPES = {
     "int8": torch.float32,
 }
 
-Shape = TypeVar("Shape", TransformerConfig, PredictorConfig)
+Shape = TypeVar("Shape", bound=TransformerConfig | LlamaConfig)
 Module = TypeVar("Module", bound=nn.Module)
 
 
-@dataclass(frozen=True)
-class Model:
-    """What generation needs: the codec and the predictor."""
-
-    codec: Codec
-    predictor: Predictor
-
-
-def load_model(paths: ModelPaths, device: str = "auto", dtype: str = "auto") -> Model:
-    """Load codec and predictor; CheckpointError when their vector widths differ."""
-    codec = load_codec(paths.encoder, paths.decoder, paths.tokenizer, device, dtype)
-    predictor = load_predictor(paths.predictor, paths.predictor_config, device, dtype)
-    check_width(codec, predictor, paths.predictor)
-    return Model(codec, predictor)
-
-
 def load_codec(
-    encoder: Path,
-    decoder: Path,
-    tokenizer: Path,
-    device: str = "auto",
-    dtype: str = "auto",
+    paths: ModelPaths,
+    runtime: Runtime | None = None,
+    kind: CodecKind = "native",
     notify: Notify | None = None,
 ) -> Codec:
-    """Load an encoder, a decoder and their tokenizer; CheckpointError when they do not match.
+    """Load an encoder, a decoder and their tokenizer.
 
-    `notify` is told in a line when weights have to be quantized first, which takes a while.
+    `kind` "sonar-space" runs the same files with the original code. `notify` is told in a line
+    when weights have to be quantized first, which takes a while. Raises CheckpointError when the
+    parts do not match, UsageError for a device or dtype that cannot be had, SonarError where
+    sonar-space is not installed.
     """
-    tokens = Tokenizer.load(tokenizer)
-    encoder_model = load_encoder(encoder, device, dtype, notify)
-    decoder_model = load_decoder(decoder, device, dtype, notify)
-    for path, half in ((encoder, encoder_model.config), (decoder, decoder_model.config)):
+    runtime = runtime or Runtime()
+    if kind == "sonar-space":
+        return _load_sonar_space(paths, runtime)
+    tokens = Tokenizer.load(paths.tokenizer)
+    encoder = load_encoder(paths.encoder, runtime, notify)
+    decoder = load_decoder(paths.decoder, runtime, notify)
+    for path, half in ((paths.encoder, encoder.config), (paths.decoder, decoder.config)):
         if half.vocab_size != tokens.vocab_size:
             raise CheckpointError(
                 f"{path} has {half.vocab_size} tokens but the tokenizer {tokens.vocab_size}; "
                 "give the tokenizer it was trained with (--tokenizer)"
             )
-    if encoder_model.config.width != decoder_model.config.width:
+    if encoder.config.width != decoder.config.width:
         raise CheckpointError(
-            f"the encoder writes vectors of {encoder_model.config.width} numbers, the decoder "
-            f"reads {decoder_model.config.width}; give a matching pair"
+            f"the encoder writes vectors of {encoder.config.width} numbers, the decoder "
+            f"reads {decoder.config.width}; give a matching pair"
         )
-    return Codec(encoder_model, decoder_model, tokens)
+    return NativeCodec(encoder, decoder, tokens)
+
+
+def load_system(
+    paths: ModelPaths,
+    runtime: Runtime | None = None,
+    codec: Codec | None = None,
+    notify: Notify | None = None,
+) -> SonarLLMSystem:
+    """Load a predictor, and its codec where none is given.
+
+    Raises CheckpointError when their vectors differ in width, UsageError without a predictor.
+    """
+    codec = codec or load_codec(paths, runtime, notify=notify)
+    if paths.predictor is None:
+        raise UsageError("this model is a codec alone; name one with a predictor")
+    predictor = load_predictor(paths.predictor, paths.predictor_config, runtime, notify)
+    if predictor.config.embed_dim != codec.width:
+        raise CheckpointError(
+            f"{paths.predictor} predicts vectors of {predictor.config.embed_dim} numbers, the "
+            f"codec has {codec.width}; choose the codec with --encoder, --decoder and --tokenizer"
+        )
+    return SonarLLMSystem(codec, predictor)
 
 
 def load_encoder(
-    path: Path, device: str = "auto", dtype: str = "auto", notify: Notify | None = None
+    path: Path, runtime: Runtime | None = None, notify: Notify | None = None
 ) -> TextEncoder:
     """Load a codec's encoder alone."""
-    return _build(TextEncoder, path, checkpoints.read_encoder(path), device, dtype, notify)
+    return _load(TextEncoder, path, read_encoder(path), runtime, notify)
 
 
 def load_decoder(
-    path: Path, device: str = "auto", dtype: str = "auto", notify: Notify | None = None
+    path: Path, runtime: Runtime | None = None, notify: Notify | None = None
 ) -> TextDecoder:
     """Load a codec's decoder alone."""
-    return _build(TextDecoder, path, checkpoints.read_decoder(path), device, dtype, notify)
+    return _load(TextDecoder, path, read_decoder(path), runtime, notify)
 
 
 def load_predictor(
     path: Path,
     config: Path | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
+    runtime: Runtime | None = None,
     notify: Notify | None = None,
 ) -> Predictor:
     """Load a SONAR-LLM predictor from a directory, or a bare file with its config."""
-    read = checkpoints.read_predictor(path, config)
-    return _build(Predictor, path, read, device, dtype, notify)
-
-
-def check_width(codec: Codec, predictor: Predictor, path: Path) -> None:
-    """Raise CheckpointError when codec and predictor do not speak of the same vectors."""
-    if predictor.config.embed_dim != codec.width:
-        raise CheckpointError(
-            f"{path} predicts vectors of {predictor.config.embed_dim} numbers, the codec has "
-            f"{codec.width}; choose the codec with --encoder, --decoder and --tokenizer"
-        )
+    return _load(Predictor, path, read_predictor(path, config), runtime, notify)
 
 
 def pick_device(name: str) -> torch.device:
@@ -147,28 +145,22 @@ def pick_dtype(name: str) -> torch.dtype:
     return _DTYPES[name]
 
 
-def _build(
+def build(
     model: Callable[[Shape], Module],
-    source: Path,
-    read: tuple[Shape, dict[str, Tensor]],
-    device: str,
-    dtype: str,
-    notify: Notify | None,
+    config: Shape,
+    state: dict[str, Tensor],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> Module:
-    """Build on the meta device and assign the tensors: no random weights, no second copy."""
-    config, state = read
-    where, kind = pick_device(device), pick_dtype(dtype)
-    if dtype == "int8" and where.type != "cpu":
-        raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")
+    """Build a model for inference on a state's tensors, which are not copied unless they move.
+
+    It is built on the meta device and the tensors assigned: no random weights, no second copy.
+    """
     with torch.device("meta"):
         built = model(config)
-    tensors = {name: tensor.to(where, kind) for name, tensor in state.items()}
+    tensors = {name: tensor.to(device, dtype) for name, tensor in state.items()}
     built.load_state_dict(tensors, assign=True)
-    built = built.requires_grad_(False).eval().to(where)
-    if dtype == "int8":
-        quantized(built, source, notify)
-        return built
-    return prepare(built, dtype)
+    return built.requires_grad_(False).eval().to(device)
 
 
 def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> Module:
@@ -184,6 +176,40 @@ def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> 
             smallest = 0 if dtype == "int8" else SMALLEST
         replace(model, make, smallest)
     return model
+
+
+def _load(
+    model: Callable[[Shape], Module],
+    source: Path,
+    read: tuple[Shape, dict[str, Tensor]],
+    runtime: Runtime | None,
+    notify: Notify | None,
+) -> Module:
+    runtime = runtime or Runtime()
+    device, dtype = pick_device(runtime.device), pick_dtype(runtime.dtype)
+    if runtime.dtype == "int8" and device.type != "cpu":
+        raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")
+    built = build(model, *read, device, dtype)
+    if runtime.dtype == "int8":
+        quantized(built, source, notify)
+        return built
+    return prepare(built, runtime.dtype)
+
+
+def _load_sonar_space(paths: ModelPaths, runtime: Runtime) -> Codec:
+    sonar_space.require()
+    if runtime.dtype == "int8":
+        raise UsageError("--dtype int8 goes with our own codec only; leave out --codec sonar-space")
+    device, dtype = pick_device(runtime.device), pick_dtype(runtime.dtype)
+    encoder, encoder_state = read_encoder(paths.encoder)
+    decoder, decoder_state = read_decoder(paths.decoder)
+    return sonar_space.build(
+        (encoder, encoder_to_fairseq2(encoder_state)),
+        (decoder, decoder_to_fairseq2(decoder, decoder_state)),
+        paths.tokenizer,
+        device,
+        dtype,
+    )
 
 
 def _engine(model: nn.Module, dtype: str) -> Make | None:

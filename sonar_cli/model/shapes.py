@@ -10,6 +10,10 @@ from typing import Any
 
 from sonar_cli.errors import CheckpointError
 
+# Tokens that SONAR's encoder reads of a sentence, and positions of its decoder.
+ENCODER_MAX_LEN = 514
+DECODER_MAX_LEN = 512
+
 
 @dataclass(frozen=True)
 class TransformerConfig:
@@ -37,16 +41,13 @@ class RopeScaling:
     original_max_len: int = 8192
 
 
-@dataclass(frozen=True)
-class PredictorConfig:
-    """Shape of a SONAR-LLM predictor, and what it was trained for.
+@dataclass(frozen=True, kw_only=True)
+class LlamaConfig:
+    """Shape of a stack of Llama layers: `hidden` is the width, `ffn` SwiGLU's inner width.
 
-    `embed_dim` is the sentence vector's size D. `summary_cue` is the sentence after which it
-    writes a summary of those before; None for a predictor that has not learned to. `trained_len`
-    is the most sentences it was shown in front of that cue, None where nobody says.
+    `heads * head_dim` need not be `hidden`. `rope_scaling` None means plain rotary positions.
     """
 
-    embed_dim: int
     hidden: int
     ffn: int
     layers: int
@@ -56,6 +57,19 @@ class PredictorConfig:
     rms_eps: float = 1e-6
     rope_theta: float = 500_000.0
     rope_scaling: RopeScaling | None = field(default_factory=RopeScaling)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorConfig(LlamaConfig):
+    """Shape of a SONAR-LLM predictor, and what it was trained for.
+
+    `embed_dim` is the sentence vector's size D. `add_begin` tells that it was trained with "Begin
+    of text." in front. `summary_cue` is the sentence after which it writes a summary of those
+    before; None for a predictor that has not learned to. `trained_len` is the most sentences it
+    was shown in front of that cue, None where nobody says.
+    """
+
+    embed_dim: int
     add_begin: bool = False
     summary_cue: str | None = None
     trained_len: int | None = None

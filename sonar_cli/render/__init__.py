@@ -1,18 +1,24 @@
 """What the user sees: plain text and JSON Lines in pipes, prose and panels on a terminal."""
 
-from sonar_cli.render.continuations import Writer, writer
-from sonar_cli.render.progress import bar, doing, notice, progress
+from sonar_cli.render.continuations import Turns, Writer, writer
+from sonar_cli.render.output import opened, write_whole
+from sonar_cli.render.progress import Notices, bar, doing, pieces, progress, say
 from sonar_cli.render.summaries import Summaries
-from sonar_cli.render.tables import print_models, print_tables
+from sonar_cli.render.tables import print_models, print_report
 
 __all__ = [
+    "Notices",
     "Summaries",
+    "Turns",
     "Writer",
     "bar",
     "doing",
-    "notice",
+    "opened",
+    "pieces",
     "print_models",
-    "print_tables",
+    "print_report",
     "progress",
+    "say",
+    "write_whole",
     "writer",
 ]

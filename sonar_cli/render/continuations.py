@@ -12,14 +12,14 @@ from sonar_cli.options import Step
 from sonar_cli.render.progress import console
 
 if TYPE_CHECKING:
-    from sonar_cli.text.sentences import Sentence
+    from sonar_cli.text.sentences import Joined
 
 
 class Writer(Protocol):
     """Shows the continuations of one text after another."""
 
-    def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
-        """Begin a text."""
+    def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
+        """Begin a text; `lang` names what it is shown in where languages were asked for."""
 
     def step(self, step: Step) -> None:
         """Take the next Step of the text."""
@@ -46,19 +46,56 @@ def writer(
     return Languages(plain, langs) if langs else plain
 
 
+class Turns:
+    """Lets a writer begin each text as soon as those before it have ended, and not before.
+
+    Texts are opened ahead of their turn where several are written side by side.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.turn = 0
+        self.begun = False
+        self.waiting: dict[int, tuple[str, Sequence[Joined]]] = {}
+
+    def opened(self, number: int, name: str, prompt: Sequence[Joined]) -> None:
+        """Take a text that will be continued; texts are numbered from 0 in the order shown."""
+        self.waiting[number] = (name, prompt)
+        self._begin()
+
+    def step(self, step: Step) -> None:
+        """Show the next Step of the text whose turn it is; its last one ends the text."""
+        self.writer.step(step)
+        if step.stop_reason:
+            self.finish()
+            self.turn += 1
+            self._begin()
+
+    def finish(self) -> None:
+        """End the text that was begun, also where it was interrupted."""
+        if self.begun:
+            self.begun = False
+            self.writer.finish()
+
+    def _begin(self) -> None:
+        if not self.begun and self.turn in self.waiting:
+            self.begun = True
+            self.writer.begin(*self.waiting.pop(self.turn))
+
+
 class Languages:
     """The same text in several languages: the first as it is made, the others when it has ended."""
 
     def __init__(self, plain: Writer, langs: Sequence[str]) -> None:
         self.plain = plain
         self.langs = langs
-        self.begun: tuple[str, Sequence[Sentence]] | None = None
+        self.begun: tuple[str, Sequence[Joined]] | None = None
         self.steps: list[Step] = []
 
-    def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
+    def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
         """Begin the text in the first language."""
         self.begun, self.steps = (file, prompt), []
-        self.plain.begin(self._title(file, 0), prompt)
+        self.plain.begin(self._title(file, 0), prompt, self.langs[0])
 
     def step(self, step: Step) -> None:
         """Show the Step in the first language; keep it for the others."""
@@ -73,14 +110,14 @@ class Languages:
         file, prompt = self.begun
         self.begun = None
         for number in range(1, len(self.langs)):
-            self.plain.begin(self._title(file, number), prompt)
+            self.plain.begin(self._title(file, number), prompt, self.langs[number])
             for step in self.steps:
                 self._show(step, number)
             self.plain.finish()
 
     def _show(self, step: Step, number: int) -> None:
         text = step.texts[number] if step.texts else step.text
-        self.plain.step(replace(step, text=text, lang=self.langs[number], texts=()))
+        self.plain.step(replace(step, text=text))
 
     def _title(self, file: str, number: int) -> str:
         if isinstance(self.plain, Terminal) and len(self.langs) > 1:
@@ -96,7 +133,7 @@ class Lines:
         self.echo = echo
         self.texts = 0
 
-    def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
+    def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
         """Separate the texts, and write the prompt first if it is to be echoed."""
         from sonar_cli.text.sentences import join
 
@@ -112,7 +149,7 @@ class Lines:
             self._write(step.text)
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: every sentence was written at once."""
 
     def _write(self, line: str) -> None:
         self.out.write(line + "\n")
@@ -125,11 +162,12 @@ class JsonLines:
     def __init__(self, out: TextIO) -> None:
         self.out = out
         self.file = ""
+        self.lang: str | None = None
         self.held: Step | None = None
 
-    def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
-        """Remember the text's name."""
-        self.file = file
+    def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
+        """Remember the text's name and language."""
+        self.file, self.lang = file, lang
 
     def step(self, step: Step) -> None:
         """Write the Step before; the closing Step's reason goes to the last sentence."""
@@ -145,9 +183,9 @@ class JsonLines:
         """Write what is held back."""
         if self.held is not None:
             record = {"file": self.file, **asdict(self.held)}
-            # Languages are told apart where they were asked for.
-            for name in ("texts", *(["lang"] if record["lang"] is None else [])):
-                del record[name]
+            del record["texts"]
+            if self.lang is not None:
+                record["lang"] = self.lang
             self.out.write(json.dumps(record, ensure_ascii=False) + "\n")
             self.out.flush()
         self.held = None
@@ -161,7 +199,7 @@ class Terminal:
         self.multiple = multiple
         self.column = 0
 
-    def begin(self, file: str, prompt: Sequence[Sentence]) -> None:
+    def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
         """Show the prompt dimmed, under the file's name where there are several."""
         from sonar_cli.text.sentences import join
 

@@ -5,23 +5,50 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Item = TypeVar("Item")
+Pieces = TypeVar("Pieces", bound="Sliceable")
 
 
-def notice(line: str) -> None:
-    """Say something beside the product, on stderr."""
-    print(f"sonar-llm: {line}", file=sys.stderr, flush=True)
+class Sliceable(Protocol):
+    """What can be cut into pieces: a list, an array."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self: Pieces, at: slice, /) -> Pieces: ...
+
+
+# Sentences between two moves of a progress bar: eight batches.
+_PIECE = 256
+
+
+def say(line: str) -> None:
+    """Say something beside the product, in one line on stderr."""
+    print("sonar-llm: " + " ".join(line.split()), file=sys.stderr, flush=True)
+
+
+class Notices:
+    """Says each notice once a run, where notices are wanted."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+        self.said: set[str] = set()
+
+    def __call__(self, line: str) -> None:
+        """Say a line, unless it was said before."""
+        if self.wanted and line not in self.said:
+            self.said.add(line)
+            say(line)
 
 
 def doing(line: str, quiet: bool) -> None:
     """Say on stderr what is being done, where it is a terminal."""
     if not quiet and sys.stderr.isatty():
-        notice(line)
+        say(line)
 
 
 @contextmanager
@@ -53,6 +80,13 @@ def progress(items: Iterable[Item], total: int, label: str, quiet: bool) -> Iter
     from rich.progress import track
 
     yield from track(items, label, total=total, console=console(sys.stderr), transient=True)
+
+
+def pieces(items: Pieces, label: str, quiet: bool) -> Iterator[Pieces]:
+    """Cut long work into pieces of some batches each, with a progress bar over them."""
+    starts = range(0, len(items), _PIECE)
+    for start in progress(starts, len(starts), label, quiet):
+        yield items[start : start + _PIECE]
 
 
 def console(file: TextIO) -> Console:

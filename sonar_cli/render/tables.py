@@ -1,4 +1,4 @@
-"""Tables: an evaluation's rows, the models that have names."""
+"""Tables: what an evaluation found, and the models that have names."""
 
 from __future__ import annotations
 
@@ -11,20 +11,28 @@ from typing import TYPE_CHECKING, TextIO
 from sonar_cli.render.progress import console
 
 if TYPE_CHECKING:
-    from sonar_cli.evaluation.report import Tables
-    from sonar_cli.hub.store import KnownModel
+    from sonar_cli.evaluation.report import Report
+    from sonar_cli.hub.catalogue import KnownModel
+    from sonar_cli.options import OutputFormat
 
 
-def print_tables(found: Tables, format: str, out: TextIO) -> None:
-    """Print what an evaluation found: tables on a terminal, Markdown in a pipe, or JSON Lines."""
-    if format == "jsonl":
-        out.write(found.json_lines + "\n")
+def print_report(report: Report, format: OutputFormat, out: TextIO) -> None:
+    """Print a report to `out`.
+
+    "text" is laid-out tables on a terminal and Markdown elsewhere, "json" one JSON object, "jsonl"
+    one JSON object a line.
+    """
+    if format == "json":
+        out.write(report.json() + "\n")
+    elif format == "jsonl":
+        lines = report.json_lines()
+        out.write(lines + "\n" if lines else "")
     elif out is sys.stdout and out.isatty():
         from rich.markdown import Markdown
 
-        console(out).print(Markdown(found.markdown))
+        console(out).print(Markdown(report.markdown()))
     else:
-        out.write(found.markdown + "\n")
+        out.write(report.markdown() + "\n")
 
 
 def print_models(models: Sequence[KnownModel], format: str) -> None:

@@ -1,4 +1,4 @@
-"""Vectors of sentences that were encoded before: one SQLite file, bounded, the longest unused out.
+"""Vectors of sentences that were encoded before: one SQLite file, least recently used out first.
 
 A vector is kept under a digest of the codec, the language and the sentence, so an edited document
 encodes only what changed and an interrupted run goes on. The sentences themselves are not stored,
@@ -13,9 +13,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from sonar_cli.errors import InputError
+from sonar_cli.errors import CacheError
 
 FILE = "vectors.sqlite"
 # What SQLite makes beside the file while it is open.
@@ -78,7 +79,7 @@ def files_identity(*paths: Path) -> str:
 
 
 class VectorCache:
-    """Vectors by key, as bytes. Raises sqlite3.Error where the disk or the file will not have it.
+    """Vectors by key, as bytes. Its methods raise CacheError where the disk or the file fails.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, opened(Path(folder), 10**6) as cache:
@@ -90,22 +91,17 @@ class VectorCache:
     def __init__(self, database: sqlite3.Connection, max_bytes: int) -> None:
         self._database = database
         self._max_bytes = max_bytes
-        (last,) = database.execute("SELECT coalesce(max(used), 0) FROM vectors").fetchone()
+        with _cache_errors():
+            (last,) = database.execute("SELECT coalesce(max(used), 0) FROM vectors").fetchone()
         # A use is dated by the run it was in, so that a run's own vectors are the newest.
         self._run = last + 1
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return those that are there, and mark them as used."""
-        found: dict[bytes, bytes] = {}
-        for start in range(0, len(keys), _QUERY):
-            some = keys[start : start + _QUERY]
-            marks = ",".join("?" * len(some))
-            rows = self._database.execute(
-                f"SELECT key, vector FROM vectors WHERE key IN ({marks})", some
-            )
-            found.update(rows.fetchall())
+        with _cache_errors():
+            found = dict(chain.from_iterable(self._select(each) for each in _pieces(keys)))
         used = [(self._run, each) for each in found]
-        with self._database:
+        with _cache_errors(), self._database:
             self._database.executemany(
                 "UPDATE vectors SET used = ?1 WHERE key = ?2 AND used <> ?1", used
             )
@@ -114,14 +110,20 @@ class VectorCache:
     def put(self, entries: Mapping[bytes, bytes]) -> None:
         """Keep vectors, all or none; where there is no room, those unused for longest go."""
         rows = [(each, vector, self._run) for each, vector in entries.items()]
-        with self._database:
+        with _cache_errors(), self._database:
             self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             self._make_room()
 
     def info(self, path: Path) -> CacheInfo:
         """Count what is in it."""
-        (count,) = self._database.execute("SELECT count(*) FROM vectors").fetchone()
-        return CacheInfo(str(path), count, self._bytes())
+        with _cache_errors():
+            (count,) = self._database.execute("SELECT count(*) FROM vectors").fetchone()
+            return CacheInfo(str(path), count, self._bytes())
+
+    def _select(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"
+        return self._database.execute(query, keys).fetchall()
 
     def _bytes(self) -> int:
         # Pages that were freed are used again: the file itself never shrinks.
@@ -146,18 +148,11 @@ class VectorCache:
 def opened(folder: Path, max_bytes: int) -> Iterator[VectorCache]:
     """Open the cache in a folder, making both where they are missing.
 
-    A file that is no cache, or one of another format, is made anew. Raises sqlite3.Error or OSError
-    where that cannot be.
+    A file that is no cache, or one of another format, is made anew. Raises CacheError where that
+    cannot be.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = folder / FILE
-    try:
-        database = _connect(file)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        clear(folder)
-        database = _connect(file)
+    with _cache_errors():
+        database = _connected(folder)
     with closing(database):
         yield VectorCache(database, max_bytes)
 
@@ -170,8 +165,8 @@ def info(folder: Path) -> CacheInfo:
     try:
         with opened(folder, 0) as cache:
             return cache.info(file)
-    except sqlite3.Error as error:
-        raise InputError(f"{file}: {error}; try `sonar-llm cache clear`") from None
+    except CacheError as error:
+        raise CacheError(f"{file}: {error}; try `sonar-llm cache clear`") from None
 
 
 def clear(folder: Path) -> int:
@@ -183,6 +178,31 @@ def clear(folder: Path) -> int:
             freed += file.stat().st_size
             file.unlink()
     return freed
+
+
+@contextmanager
+def _cache_errors() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise CacheError(str(error)) from error
+
+
+def _pieces(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(keys), _QUERY):
+        yield keys[start : start + _QUERY]
+
+
+def _connected(folder: Path) -> sqlite3.Connection:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / FILE
+    try:
+        return _connect(file)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        clear(folder)
+        return _connect(file)
 
 
 def _connect(file: Path) -> sqlite3.Connection:

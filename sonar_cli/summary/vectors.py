@@ -5,7 +5,6 @@ A million sentences of SONAR's are 4 GB; memory holds the piece in work and what
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from tempfile import SpooledTemporaryFile
@@ -14,7 +13,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from sonar_cli.model.codec.native import Codec
+from sonar_cli.errors import CacheError
+from sonar_cli.model.codec.base import Codec
 from sonar_cli.summary import cache
 
 # Vectors beyond so many bytes go to a temporary file.
@@ -132,7 +132,7 @@ class Encoding:
             return {}
         try:
             found = self.store.get(keys)
-        except sqlite3.Error as error:
+        except CacheError as error:
             self._give_up(error)
             return {}
         size = self.codec.width * _NUMBER
@@ -143,10 +143,10 @@ class Encoding:
             return
         try:
             self.store.put(entries)
-        except sqlite3.Error as error:
+        except CacheError as error:
             self._give_up(error)
 
-    def _give_up(self, error: sqlite3.Error) -> None:
+    def _give_up(self, error: CacheError) -> None:
         self.store = None
         if self.notify:
             self.notify(f"the cache of vectors is out of use ({error}); going on without it")

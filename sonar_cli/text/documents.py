@@ -15,15 +15,18 @@ from itertools import takewhile
 from typing import Literal
 
 from sonar_cli.errors import InputError
+from sonar_cli.options import SplitMode
 from sonar_cli.text import html, markdown
 from sonar_cli.text.blocks import Block, Kind, block
 from sonar_cli.text.clauses import shorten
-from sonar_cli.text.sentences import Mode, iter_split
+from sonar_cli.text.sentences import iter_split
 
-Format = Literal["auto", "text", "markdown", "html", "mail"]
+Format = Literal["text", "markdown", "html", "mail"]
 
 # What a summary may take its sentences from.
 CANDIDATES: frozenset[Kind] = frozenset({"prose", "quote"})
+# What a continuation follows.
+CONTINUED: frozenset[Kind] = frozenset({"prose", "quote", "heading"})
 
 _ENDINGS: dict[str, Format] = {
     ".md": "markdown",
@@ -89,8 +92,8 @@ class Passage:
 
 def passages(
     text: str,
-    format: Format = "auto",
-    mode: Mode = "auto",
+    format: Format | None = None,
+    mode: SplitMode = "auto",
     lang: str = "eng_Latn",
     name: str = "",
     length: Callable[[str], int] | None = None,
@@ -98,9 +101,9 @@ def passages(
 ) -> Iterator[Passage]:
     """Yield a document's sentences one by one; memory holds a block at a time, of HTML the page.
 
-    "auto" looks at the file's `name` and at the text. With `length`, which counts a sentence's
-    tokens, those of more than `limit` are cut at clause marks. With mode "lines" every line is
-    prose, and nothing is parsed.
+    Without a `format` the file's `name` and the text's look tell it. With `length`, which counts a
+    sentence's tokens, those of more than `limit` are cut at clause marks. With mode "lines" every
+    line is prose, and nothing is parsed.
 
     >>> found = passages("# A kite\\n\\nTom *found* it. He ran.\\n", "markdown")
     >>> [(each.kind, each.text, each.start) for each in found]
@@ -155,10 +158,10 @@ def _starts(text: str) -> Iterator[int]:
         yield each.end()
 
 
-def _blocks(text: str, format: Format, mode: Mode, name: str) -> Iterator[Block]:
+def _blocks(text: str, format: Format | None, mode: SplitMode, name: str) -> Iterator[Block]:
     if mode == "lines":
         return iter([Block(text, "prose")])
-    format = detect(text, name) if format == "auto" else format
+    format = format or detect(text, name)
     if format == "markdown":
         return markdown.blocks(text)
     if format == "html":

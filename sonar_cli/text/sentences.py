@@ -13,12 +13,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Literal
+from typing import Protocol
 
+from sonar_cli.options import SplitMode
 from sonar_cli.text import punkt, scripts
 from sonar_cli.text.scripts import Rules
 
-Mode = Literal["auto", "lines"]
 Span = tuple[int, int]
 
 _LINE = re.compile(r"[^\n]+")
@@ -62,7 +62,7 @@ class Sentence:
     line: bool = False
 
 
-def split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> list[Sentence]:
+def split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> list[Sentence]:
     r"""Split a text into sentences; with mode "lines" every line is one.
 
     `lang` is a FLORES-200 code; an unknown one is judged by its script.
@@ -77,7 +77,7 @@ def split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> list[Senten
     return list(iter_split(text, mode, lang))
 
 
-def iter_split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> Iterator[Sentence]:
+def iter_split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> Iterator[Sentence]:
     """Split a text as `split` does, a sentence at a time; a long text costs no more memory.
 
     >>> next(iter_split("你好。" * 1000, lang="zho_Hans")).text
@@ -97,7 +97,23 @@ def iter_split(text: str, mode: Mode = "auto", lang: str = "eng_Latn") -> Iterat
                 first = False
 
 
-def join(sentences: Sequence[Sentence]) -> str:
+class Joined(Protocol):
+    """What `join` needs of a sentence: its text, its paragraph, whether it begins a line."""
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+
+    @property
+    def paragraph(self) -> int:
+        """The number of its paragraph."""
+
+    @property
+    def line(self) -> bool:
+        """Whether it begins a line of its own inside its paragraph."""
+
+
+def join(sentences: Sequence[Joined]) -> str:
     """Write sentences as one text again: paragraphs apart, list items and titles on lines.
 
     >>> join(split("One.  Two.\\n\\n\\nThree.")).splitlines()

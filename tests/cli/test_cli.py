@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from sonar_cli import __version__
-from sonar_cli.cli import run
 
 STORY = "One day Lily found a kite.\n"
 
@@ -48,13 +47,6 @@ def story(tmp_path: Path) -> Path:
     return file
 
 
-def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run in this process: torch is loaded once for all these tests."""
-    status = run(list(arguments))
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
-
-
 def test_continue_in_a_pipe_is_lines_and_nothing_else() -> None:
     done = _process("continue", "-", "-n", "3")
     assert (done.returncode, done.stderr) == (0, "")
@@ -62,8 +54,8 @@ def test_continue_in_a_pipe_is_lines_and_nothing_else() -> None:
     assert "kite" in done.stdout or "Lily" in done.stdout
 
 
-def test_json_lines_follow_the_contract(capsys, story: Path) -> None:
-    status, out, _ = _call(capsys, "continue", str(story), "-n", "3", "--format", "jsonl")
+def test_json_lines_follow_the_contract(call, story: Path) -> None:
+    status, out, _ = call("continue", str(story), "-n", "3", "--format", "jsonl")
     records = [json.loads(line) for line in out.splitlines()]
     assert status == 0
     fields = ["file", "index", "text", "similarity_to_end", "fidelity", "seconds", "stop_reason"]
@@ -74,43 +66,41 @@ def test_json_lines_follow_the_contract(capsys, story: Path) -> None:
     assert records[-1]["stop_reason"] in ("end", "length")
 
 
-def test_a_text_that_ends_at_once_is_one_object(capsys, story: Path) -> None:
-    status, out, _ = _call(
-        capsys, "continue", str(story), "--stop-threshold", "-1", "--format", "jsonl"
-    )
+def test_a_text_that_ends_at_once_is_one_object(call, story: Path) -> None:
+    status, out, _ = call("continue", str(story), "--stop-threshold", "-1", "--format", "jsonl")
     (record,) = map(json.loads, out.splitlines())
     assert (status, record["index"], record["text"]) == (0, None, None)
     assert record["stop_reason"] == "end"
 
 
-def test_echo_and_several_files(capsys, tmp_path: Path) -> None:
+def test_echo_and_several_files(call, tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).write_text("One day Lily found a kite.\n\nLily was glad.")
     arguments = ["continue", *(str(tmp_path / name) for name in "ab"), "-n", "1", "--echo"]
-    status, out, _ = _call(capsys, *arguments)
+    status, out, _ = call(*arguments)
     assert status == 0
     first, second = out.split("\n\nOne day", 1)
     assert first.startswith("One day Lily found a kite.\n\nLily was glad.\n")
     assert second.startswith(" Lily found a kite.")
 
 
-def test_many_texts_are_as_alone_and_in_order(capsys, tmp_path: Path) -> None:
+def test_many_texts_are_as_alone_and_in_order(call, tmp_path: Path) -> None:
     stories = ["One day Lily found a kite.", "Tom had a boat.", "Near the pier lived Iris."]
     lines = tmp_path / "stories.jsonl"
     lines.write_text("\n\n".join(json.dumps({"text": text}) for text in stories) + "\n")
     alone = []
     for number, text in enumerate(stories):
         (tmp_path / f"{number}.txt").write_text(text)
-        status, out, _ = _call(capsys, "continue", str(tmp_path / f"{number}.txt"), "-n", "6")
+        status, out, _ = call("continue", str(tmp_path / f"{number}.txt"), "-n", "6")
         assert status == 0
         alone.append(out)
     files = [str(tmp_path / f"{number}.txt") for number in range(3)]
     for given in ([str(lines)], files):
         for size in ("1", "2", "auto"):
             arguments = ["continue", *given, "-n", "6", "--batch-size", size]
-            status, out, err = _call(capsys, *arguments)
+            status, out, err = call(*arguments)
             assert (status, out, err) == (0, "\n".join(alone), "")
-    status, out, _ = _call(capsys, "continue", str(lines), "-n", "2", "--format", "jsonl")
+    status, out, _ = call("continue", str(lines), "-n", "2", "--format", "jsonl")
     assert status == 0
     order = list(dict.fromkeys(json.loads(line)["file"] for line in out.splitlines()))
     assert order == [f"{lines}:{number}" for number in (1, 3, 5)]
@@ -126,37 +116,37 @@ def test_many_texts_are_as_alone_and_in_order(capsys, tmp_path: Path) -> None:
         ('{"text": " "}', "text of line 2 is empty"),
     ],
 )
-def test_a_bad_line_of_json_is_named(capsys, tmp_path: Path, line: str, words: str) -> None:
+def test_a_bad_line_of_json_is_named(call, tmp_path: Path, line: str, words: str) -> None:
     file = tmp_path / "stories.jsonl"
     file.write_text('{"text": "One day Lily found a kite."}\n' + line + "\n")
-    status, out, err = _call(capsys, "continue", str(file))
+    status, out, err = call("continue", str(file))
     assert (status, out) == (1, "")
     assert words in err and err.count("\n") == 1
 
 
-def test_input_format_and_batch_size_are_checked(capsys, monkeypatch) -> None:
+def test_input_format_and_batch_size_are_checked(call, monkeypatch) -> None:
     done = _process(
         "continue", "-n", "1", "--input-format", "jsonl", stdin='{"text": "Tom had a boat."}'
     )
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
     for wrong in ("0", "many"):
-        status, _, err = _call(capsys, "continue", "x", "--batch-size", wrong)
+        status, _, err = call("continue", "x", "--batch-size", wrong)
         assert status == 2 and "--batch-size" in err
 
 
-def test_a_bad_file_does_not_stop_the_others(capsys, tmp_path: Path, story: Path) -> None:
+def test_a_bad_file_does_not_stop_the_others(call, tmp_path: Path, story: Path) -> None:
     output = tmp_path / "out.txt"
     arguments = ["continue", str(tmp_path / "nowhere"), str(story), "-n", "1", "-o", str(output)]
-    status, out, err = _call(capsys, *arguments)
+    status, out, err = call(*arguments)
     assert (status, out) == (1, "")
     assert err.count("\n") == 1
     assert "no such file" in err
     assert len(output.read_text().splitlines()) == 1
 
 
-def test_deterministic_and_seeded(capsys, story: Path) -> None:
+def test_deterministic_and_seeded(call, story: Path) -> None:
     def write(*arguments: str) -> str:
-        status, out, _ = _call(capsys, "continue", str(story), "-n", "3", *arguments)
+        status, out, _ = call("continue", str(story), "-n", "3", *arguments)
         assert status == 0
         return out
 
@@ -166,7 +156,7 @@ def test_deterministic_and_seeded(capsys, story: Path) -> None:
     assert len({write(*noisy, "--seed", str(seed)) for seed in range(5)}) > 1
 
 
-def test_encode_then_decode_gives_back_the_sentences(capsys, tmp_path: Path) -> None:
+def test_encode_then_decode_gives_back_the_sentences(call, tmp_path: Path) -> None:
     text = tmp_path / "s.txt"
     sentences = [
         "One day Lily found a kite.",
@@ -174,13 +164,13 @@ def test_encode_then_decode_gives_back_the_sentences(capsys, tmp_path: Path) -> 
     ]
     text.write_text("\n".join(sentences))
     vectors = tmp_path / "v.npy"
-    assert _call(capsys, "encode", str(text), "-o", str(vectors))[0] == 0
+    assert call("encode", str(text), "-o", str(vectors))[0] == 0
     array = np.load(vectors)
     assert array.dtype == np.float32
     assert array.shape == (2, 256)
-    status, out, _ = _call(capsys, "decode", str(vectors))
+    status, out, _ = call("decode", str(vectors))
     assert (status, out.splitlines()) == (0, sentences)
-    status, out, _ = _call(capsys, "encode", str(text), "--format", "jsonl")
+    status, out, _ = call("encode", str(text), "--format", "jsonl")
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["text"] for record in records] == sentences
     np.testing.assert_allclose([record["vector"] for record in records], array, atol=1e-6)
@@ -198,40 +188,40 @@ def test_encode_to_a_pipe_is_npy() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, STORY, "")
 
 
-def test_split_lines(capsys, tmp_path: Path) -> None:
+def test_split_lines(call, tmp_path: Path) -> None:
     text = tmp_path / "s.txt"
     text.write_text("One. Two.\nThree.\n")
-    status, out, _ = _call(capsys, "encode", str(text), "--split", "lines", "--format", "jsonl")
+    status, out, _ = call("encode", str(text), "--split", "lines", "--format", "jsonl")
     assert [json.loads(line)["text"] for line in out.splitlines()] == ["One. Two.", "Three."]
     assert status == 0
 
 
-def test_the_notice_of_mini(capsys, tmp_path: Path, story: Path) -> None:
+def test_the_notice_of_mini(call, tmp_path: Path, story: Path) -> None:
     far = tmp_path / "far.txt"
     far.write_text("Quarterly revenue exceeded analysts' expectations in Düsseldorf 日本 😀.")
-    status, out, err = _call(capsys, "continue", str(far), str(far), "-n", "1")
+    status, out, err = call("continue", str(far), str(far), "-n", "1")
     assert status == 0
     assert len(err.splitlines()) == 1
     assert "mini knows only small stories" in err
     assert "900m" in err
     assert "mini knows" not in out
-    assert _call(capsys, "continue", str(far), "-n", "1", "-q")[2] == ""
-    assert _call(capsys, "continue", str(story), "-n", "1")[2] == ""
+    assert call("continue", str(far), "-n", "1", "-q")[2] == ""
+    assert call("continue", str(story), "-n", "1")[2] == ""
 
 
-def test_the_environment_sets_options(capsys, monkeypatch, story: Path) -> None:
+def test_the_environment_sets_options(call, monkeypatch, story: Path) -> None:
     monkeypatch.setenv("SONAR_LLM_SENTENCES", "1")
     monkeypatch.setenv("SONAR_LLM_FORMAT", "jsonl")
-    _, out, _ = _call(capsys, "continue", str(story))
+    _, out, _ = call("continue", str(story))
     assert len(out.splitlines()) == 1
     assert json.loads(out)["index"] == 0
-    _, out, _ = _call(capsys, "continue", str(story), "--format", "text")
+    _, out, _ = call("continue", str(story), "--format", "text")
     assert not out.startswith("{")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
-def test_other_dtypes_write_text(capsys, story: Path, dtype: str) -> None:
-    status, out, _ = _call(capsys, "continue", str(story), "-n", "2", "--dtype", dtype)
+def test_other_dtypes_write_text(call, story: Path, dtype: str) -> None:
+    status, out, _ = call("continue", str(story), "-n", "2", "--dtype", dtype)
     assert status == 0
     assert len(out.splitlines()) == 2
 
@@ -259,30 +249,30 @@ def test_other_dtypes_write_text(capsys, story: Path, dtype: str) -> None:
     ],
 )
 def test_bad_usage_is_one_line(
-    capsys, story: Path, arguments: list[str], status: int, words: str
+    call, story: Path, arguments: list[str], status: int, words: str
 ) -> None:
     words_given = [str(story) if each == "STORY" else each for each in arguments]
-    found, out, err = _call(capsys, *words_given)
+    found, out, err = call(*words_given)
     assert (found, out) == (status, "")
     assert words in err
     assert len(err.splitlines()) == 1
     assert "Traceback" not in err
 
 
-def test_a_model_of_another_width(capsys, tmp_path: Path, story: Path, predictor) -> None:
-    from sonar_cli.hub.store import EMBEDDED
-    from sonar_cli.model.formats.checkpoints import save_predictor
+def test_a_model_of_another_width(call, tmp_path: Path, story: Path, predictor) -> None:
+    from sonar_cli.hub.catalogue import EMBEDDED
+    from sonar_cli.model.formats.predictor import save_predictor
 
     save_predictor(predictor, tmp_path / "p")
     parts = [f"--{part}={EMBEDDED / part}" for part in ("encoder", "decoder", "tokenizer")]
-    status, _, err = _call(capsys, "continue", "-m", str(tmp_path / "p"), *parts, str(story))
+    status, _, err = call("continue", "-m", str(tmp_path / "p"), *parts, str(story))
     assert status == 1
     assert "64 numbers, the codec has 256" in err
 
 
-def test_vectors_of_another_width(capsys, tmp_path: Path) -> None:
+def test_vectors_of_another_width(call, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.zeros((2, 3), np.float32))
-    status, _, err = _call(capsys, "decode", str(tmp_path / "v.npy"))
+    status, _, err = call("decode", str(tmp_path / "v.npy"))
     assert status == 1
     assert "(2, 3)" in err
 

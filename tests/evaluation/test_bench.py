@@ -10,20 +10,32 @@ import pytest
 import torch
 
 from sonar_cli.cli import run
-from sonar_cli.evaluation.bench import engines
+from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.evaluation.bench import engines, startup, tables, weights
 from sonar_cli.evaluation.bench import run as bench
-from sonar_cli.evaluation.bench.run import NEXT_VECTOR, TOKEN_STEP, Plan, Timing
-from sonar_cli.hub.store import EMBEDDED
+from sonar_cli.evaluation.bench.run import Plan
+from sonar_cli.evaluation.bench.timing import (
+    NEXT_VECTOR,
+    TOKEN_STEP,
+    Memory,
+    Timing,
+    token_steps,
+)
+from sonar_cli.evaluation.bench.weights import TINY, random_state
+from sonar_cli.evaluation.report import Report
+from sonar_cli.hub.catalogue import EMBEDDED
 from sonar_cli.model.codec.decoder import TextDecoder
-from sonar_cli.model.formats import checkpoints
+from sonar_cli.model.formats.codec import read_decoder
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import ModelPaths
 
 CPU = torch.device("cpu")
+NOTES = ["machine", "weights", "beam_size", "read_gb_per_second", "against"]
 
 
 def _engine(dtype: str = "float32", packed: bool = True) -> engines.NativeEngine:
-    state = engines.random_state(TextDecoder, bench.TINY.decoder)
-    return engines.native(bench.TINY.decoder, state, CPU, dtype, packed)
+    state = random_state(TextDecoder, TINY.decoder)
+    return engines.native(TINY.decoder, state, CPU, dtype, packed)
 
 
 @pytest.mark.parametrize("texts", [1, 3])
@@ -45,23 +57,23 @@ def test_a_search_takes_the_steps_asked_for(
 
 
 def test_bytes_are_those_of_the_weights_read() -> None:
-    state = engines.random_state(TextDecoder, bench.TINY.decoder)
+    state = random_state(TextDecoder, TINY.decoder)
     read = sum(
         tensor.numel()
         for name, tensor in state.items()
         if name.endswith("weight") and tensor.ndim == 2 and "vector_attn" not in name
     )
-    assert engines.step_bytes(bench.TINY.decoder) == 4 * read
-    assert engines.step_bytes(bench.TINY.decoder, "int8") == read
-    config = bench.TINY.predictor
-    state = engines.random_state(Predictor, config)
+    assert engines.step_bytes(TINY.decoder) == 4 * read
+    assert engines.step_bytes(TINY.decoder, "int8") == read
+    config = TINY.predictor
+    state = random_state(Predictor, config)
     predictor, bytes_read = engines.native_predictor(config, state, CPU, "bfloat16")
     assert bytes_read == 2 * sum(each.numel() for each in predictor.parameters())
 
 
 def test_engines_share_their_weights() -> None:
-    state = engines.random_state(TextDecoder, bench.TINY.decoder)
-    ours = engines.native(bench.TINY.decoder, state, CPU, "float32", packed=False)
+    state = random_state(TextDecoder, TINY.decoder)
+    ours = engines.native(TINY.decoder, state, CPU, "float32", packed=False)
     assert ours.decoder.embed.weight.data_ptr() == state["embed.weight"].data_ptr()
     assert float(state["layers.0.ffn.up.weight"].std()) == pytest.approx(0.02, rel=0.1)
 
@@ -74,19 +86,20 @@ def test_medians_and_ratios() -> None:
         Timing("other", TOKEN_STEP, 4, (1.2,), 10**9, 10e9),
         Timing("native", NEXT_VECTOR, 10, (0.5,), 10**9, 10e9),
     ]
-    one, _, four, their_four, vector = bench.records(timings, against="other")
+    one, _, four, their_four, vector = tables.records(timings, "other")
     assert one["seconds"] == 0.2 and one["gb_per_second"] == pytest.approx(5.0)
     assert one["share_of_read_speed"] == pytest.approx(0.5)
     assert one["faster"] == one["faster_than_alone"] == pytest.approx(4.0)
     assert four["seconds_a_text"] == pytest.approx(0.1)
-    assert four["texts_a_minute"] == pytest.approx(60 / (0.1 * bench.TEXT_STEPS))
+    assert four["texts_a_minute"] == pytest.approx(60 / (0.1 * tables.TEXT_STEPS))
     assert four["faster"] == pytest.approx(3.0) and four["faster_than_alone"] == pytest.approx(8.0)
     assert their_four["faster"] == 1.0
     assert "faster" not in vector
-    table = "\n".join(bench.markdown([one, four, vector], "other"))
+    table = Report(tables.timing_tables([one, four, vector], "other")).markdown()
+    assert "| x other with as many | x other alone |" in table
     assert "| native | 4 | 0.4000 | 0.1000 | 2.0 | 2.5 | 3.00 | 8.00 |" in table
     assert "| native | 10 | 0.5000 | 2.0 | 5.00 |" in table
-    alone = bench.records(timings[:1], against=None)
+    alone = tables.records(timings[:1])
     assert alone[0]["faster"] is None and alone[0]["faster_than_alone"] is None
 
 
@@ -102,16 +115,89 @@ def test_engines_take_turns() -> None:
         def search(self, texts: int, beam_size: int, steps: int) -> None:
             turns.append((self.name, texts, steps))
 
-    found = bench.token_steps(
+    found = token_steps(
         [Recording("a"), Recording("b")],
         2,
-        bench.Memory(CPU, 0),
+        Memory(CPU, 0),
         beam_size=1,
         steps=9,
         rounds=2,
     )
     assert turns == [("a", 2, 3), ("b", 2, 3)] + [("a", 2, 9), ("b", 2, 9)] * 2
     assert [(each.engine, len(each.seconds)) for each in found] == [("a", 2), ("b", 2)]
+
+
+def test_a_report_of_random_weights() -> None:
+    plan = Plan("tiny", texts=(1,), contexts=(3,), rounds=2, steps=4, against="plain", device="cpu")
+    told: list[str] = []
+    report = bench.run(plan, told.append)
+    assert told[0] == "preparing weights" and told[-1] == "the predictor in float32"
+    assert list(report.notes) == NOTES and report.notes["weights"] == "random, tiny size"
+    steps, vectors, loops = report.tables
+    assert [each["engine"] for each in steps.records] == ["native float32", "plain float32"]
+    assert [len(each["rounds"]) for each in (*steps.records, *vectors.records)] == [2, 2, 2]
+    assert steps.records[1]["faster"] == 1.0
+    assert loops.records == []
+    line, *shown = report.markdown().split("\n\n")
+    assert line.startswith(report.notes["machine"]) and line.endswith(" GB/s.")
+    assert [each.count("\n") for each in shown] == [3, 2]
+    found = json.loads(report.json())
+    assert list(found) == [*NOTES, "timings", "loops"]
+    assert found["timings"] == [*steps.records, *vectors.records] and found["loops"] == {}
+    lines = [json.loads(line) for line in report.json_lines().splitlines()]
+    assert lines == found["timings"]
+
+
+def test_nothing_to_time_leaves_the_line() -> None:
+    report = bench.run(Plan("tiny", texts=(), contexts=(), device="cpu"))
+    assert report.markdown() == report.line
+    assert json.loads(report.json())["timings"] == []
+
+
+def test_the_table_of_loops() -> None:
+    loop = {
+        "import_torch": 0.84,
+        "load": 0.27,
+        "first_step": 1.68,
+        "sentences": [5.59, 3.0, 2.28],
+        "peak_bytes": 9_700_000_000,
+    }
+    report = Report([tables.loop_table({"float32": loop, "int8": loop})])
+    assert report.markdown().splitlines() == [
+        "| the loop from files, second start | float32 | int8 |",
+        "| --- | ---: | ---: |",
+        "| torch's import | 0.84 s | 0.84 s |",
+        "| loading, after that | 0.27 s | 0.27 s |",
+        "| the first token step, after torch's import | 1.68 s | 1.68 s |",
+        "| the first sentence, after loading | 5.59 s | 5.59 s |",
+        "| the sixth sentence | 2.28 s | 2.28 s |",
+        "| peak memory | 9.70 GB | 9.70 GB |",
+    ]
+    assert json.loads(report.json()) == {"loops": {"float32": loop, "int8": loop}}
+
+
+def test_a_codec_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        Plan(model=ModelPaths(tmp_path, tmp_path, tmp_path))
+
+
+def test_int8_is_refused_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "pick_device", torch.device)
+    with pytest.raises(UsageError, match="--device cpu"):
+        bench.run(Plan("tiny", dtypes=("float16", "int8"), device="cuda"))
+
+
+def test_the_measured_process(tmp_path: Path) -> None:
+    paths = weights.write_weights(tmp_path, TINY)
+    assert not paths.tokenizer.exists()
+    _check_loop(startup.measure(paths, "cpu", "int8", 1, 4))
+    written = paths.decoder / "model.safetensors"
+    before = written.stat().st_mtime_ns
+    assert weights.write_weights(tmp_path, TINY) == paths
+    assert written.stat().st_mtime_ns == before
+    written.write_bytes(b"broken")
+    with pytest.raises(SonarError, match="the loop from"):
+        startup.measure(paths, "cpu", "float32", 1, 4)
 
 
 def test_the_command_prints_tables_or_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,6 +211,10 @@ def test_the_command_prints_tables_or_json(capsys: pytest.CaptureFixture[str]) -
         ("native int8", NEXT_VECTOR, 3),
     ]
     assert found["read_gb_per_second"] > 0 and found["against"] == "plain"
+    assert list(found) == [*NOTES, "timings", "loops"] and found["loops"] == {}
+    # Every engine is held against our own decoder with its weights unpacked.
+    steps = [each for each in found["timings"] if each["what"] == TOKEN_STEP]
+    assert all(each["faster"] > 0 and each["faster_than_alone"] > 0 for each in steps)
     assert run([*small, "--dtype", "bfloat16"]) == 0
     out, err = capsys.readouterr()
     assert "random, tiny size" in out.splitlines()[0] and err == ""
@@ -155,7 +245,7 @@ def test_a_models_own_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*order, "--threads", "1", "--dtype", "float32", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["weights"].endswith("predictor") and len(found["timings"]) == 2
-    config, _ = checkpoints.read_decoder(EMBEDDED / "decoder")
+    config, _ = read_decoder(EMBEDDED / "decoder")
     one = found["timings"][0]
     read = engines.step_bytes(config)
     assert one["gb_per_second"] * one["seconds"] * 1e9 == pytest.approx(read)
@@ -172,5 +262,5 @@ def test_wrong_counts_and_a_missing_opponent(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_plan_is_the_commands() -> None:
-    assert bench.SIZES["full"].decoder.vocab_size == 256_206
+    assert weights.SIZES["full"].decoder.vocab_size == 256_206
     assert Plan().texts == (1, 4, 8, 16)

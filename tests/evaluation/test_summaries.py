@@ -12,10 +12,17 @@ from typing import Any
 import pytest
 
 from sonar_cli.errors import UsageError
-from sonar_cli.evaluation import metrics, summaries
+from sonar_cli.evaluation import metrics, wordnet
 from sonar_cli.evaluation.baselines import SUMY, Words, baselines
-from sonar_cli.evaluation.metrics import Lemma, Synset, WordNet, meteor, rouge_l
-from sonar_cli.evaluation.summaries import Check, Score, json_lines, markdown, run, targets
+from sonar_cli.evaluation.metrics import meteor, rouge_l
+from sonar_cli.evaluation.report import Claim
+from sonar_cli.evaluation.summaries import Score, claims, report, run, scores
+from sonar_cli.evaluation.summarizers import ours
+from sonar_cli.evaluation.wordnet import Lemma, Synset, WordNet
+from sonar_cli.hub.catalogue import SummaryTraining
+from sonar_cli.hub.resolve import resolve
+from sonar_cli.model.load import load_system
+from sonar_cli.options import Runtime
 from sonar_cli.world import stories as world
 
 TEXT = [
@@ -50,10 +57,10 @@ WITHOUT_SYNONYMS = 0.75 * (1 - 0.5 * (2 / 3) ** 3)
 @pytest.fixture(autouse=True)
 def _found_anew() -> Iterator[None]:
     """Let each test look for WordNet and for rouge-score itself."""
-    for cached in (metrics.wordnet, metrics.rouge_scorer):
+    for cached in (wordnet.wordnet, metrics.rouge_scorer):
         cached.cache_clear()
     yield
-    for cached in (metrics.wordnet, metrics.rouge_scorer):
+    for cached in (wordnet.wordnet, metrics.rouge_scorer):
         cached.cache_clear()
 
 
@@ -65,7 +72,7 @@ def no_wordnet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise LookupError("no wordnet")
 
     monkeypatch.setattr(nltk.corpus, "wordnet", SimpleNamespace(ensure_loaded=ensure_loaded))
-    monkeypatch.setattr(metrics, "WORDNET", tmp_path / "none")
+    monkeypatch.setattr(wordnet, "DEBIAN", tmp_path / "none")
 
 
 @pytest.fixture
@@ -74,7 +81,7 @@ def small_wordnet(no_wordnet: None, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         text = "".join(f"{line}\n" for line in ["  1 A licence.", *lines])
         (tmp_path / f"data.{name}").write_text(text, encoding="utf-8")
         (tmp_path / f"{name}.exc").write_text(IRREGULAR[name], encoding="utf-8")
-    monkeypatch.setattr(metrics, "WORDNET", tmp_path)
+    monkeypatch.setattr(wordnet, "DEBIAN", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -110,12 +117,12 @@ def test_meteor(no_wordnet: None, reference: str, summary: str, expected: float)
 
 
 def test_meteor_without_wordnet(no_wordnet: None) -> None:
-    assert not metrics.has_synonyms()
+    assert not wordnet.has_synonyms()
     assert meteor(CHILD, KID) == pytest.approx(WITHOUT_SYNONYMS)
 
 
 def test_meteor_with_debians_files(small_wordnet: None) -> None:
-    assert metrics.has_synonyms()
+    assert wordnet.has_synonyms()
     assert meteor(CHILD, KID) == pytest.approx(WITH_SYNONYMS)
     assert meteor(CHILD, "The dog ran.") == pytest.approx(WITHOUT_SYNONYMS)
 
@@ -126,12 +133,12 @@ def test_meteor_with_nltks_corpus(no_wordnet: None, monkeypatch: pytest.MonkeyPa
     child = Synset((Lemma("child"), Lemma("kid")))
     corpus = SimpleNamespace(ensure_loaded=lambda: None, synsets=lambda word: [child])
     monkeypatch.setattr(nltk.corpus, "wordnet", corpus)
-    assert metrics.has_synonyms()
+    assert wordnet.has_synonyms()
     assert meteor(CHILD, KID) == pytest.approx(WITH_SYNONYMS)
 
 
 def test_meteor_with_the_wordnet_of_this_machine() -> None:
-    if not metrics.has_synonyms():
+    if not wordnet.has_synonyms():
         pytest.skip("no WordNet here")
     assert meteor(CHILD, KID) == pytest.approx(WITH_SYNONYMS)
     assert meteor(CHILD, "The dog ran.") == pytest.approx(WITHOUT_SYNONYMS)
@@ -150,7 +157,7 @@ def test_meteor_with_the_wordnet_of_this_machine() -> None:
     ],
 )
 def test_synonyms_of_inflected_words(small_wordnet: None, word: str, synonyms: set[str]) -> None:
-    found = WordNet.read(metrics.WORDNET).synsets(word)
+    found = WordNet.read(wordnet.DEBIAN).synsets(word)
     assert {lemma.name() for synset in found for lemma in synset.lemmas()} == synonyms
 
 
@@ -240,110 +247,139 @@ def three() -> list[SimpleNamespace]:
     ]
 
 
-def test_run_calls_each_system_once(no_wordnet: None, three: list[Any]) -> None:
+def test_each_summarizer_is_called_once(no_wordnet: None, three: list[Any]) -> None:
     calls: list[Any] = []
 
     def spy(write: Callable[[Any, int], Any]) -> Callable[..., Iterable[Any]]:
-        def system(texts: Any, counts: Any) -> Iterable[Any]:
+        def summarizer(texts: Any, counts: Any) -> Iterable[Any]:
             calls.append((list(texts), list(counts)))
             return (write(text, count) for text, count in zip(texts, counts, strict=True))
 
-        return system
+        return summarizer
 
-    systems = {
+    summarizers = {
         "first": spy(lambda text, count: text[:count]),
         "silent": spy(lambda text, count: ()),
     }
-    first, silent = run(systems, iter(three))
+    first, silent = scores(summarizers, iter(three))
     assert calls == [([each.sentences for each in three], [1, 2, 1])] * 2
     # Of "One two three four." "One." has one of four words, or two of five tokens in two chunks.
     rouge = [0.0, 1.0, 2 * 1 * 0.25 / 1.25]
     # "It rained." and "Tom ran home." share the full stop alone: P = 1/3, R = 1/4.
     stop = (1 / 12) / (0.9 / 3 + 0.1 / 4) * 0.5
-    scores = [stop, 1 - 0.5 * (1 / 7) ** 3, 0.4 / (0.9 + 0.04) * 0.5]
+    meteors = [stop, 1 - 0.5 * (1 / 7) ** 3, 0.4 / (0.9 + 0.04) * 0.5]
     assert first.system == "first"
     assert (first.stories, first.synonyms) == (3, False)
     assert first.rouge_l == pytest.approx(sum(rouge) / 3)
-    assert first.meteor == pytest.approx(sum(scores) / 3)
+    assert first.meteor == pytest.approx(sum(meteors) / 3)
     assert silent == Score("silent", 0.0, 0.0, 3, synonyms=False)
 
 
-def test_run_shows_progress_over_all_systems(no_wordnet: None, three: list[Any]) -> None:
+def test_progress_goes_over_all_summarizers(no_wordnet: None, three: list[Any]) -> None:
     seen: list[tuple[str, Any]] = []
 
     def progress(written: Any, total: int) -> Iterator[Any]:
         assert total == 6
         for each in written:
-            seen.append((each.system, each.story))
+            seen.append((each.system, each.text))
             yield each
 
     lead = baselines()["lead-n"]
-    run({"a": lead, "b": lead}, three, progress)
+    found = run({"a": lead, "b": lead}, three, progress)
     assert [system for system, _ in seen] == ["a"] * 3 + ["b"] * 3
-    assert [story for _, story in seen] == three * 2
+    assert [text for _, text in seen] == three * 2
+    (table,) = found.tables
+    assert [(row["system"], row["stories"]) for row in table.records] == [("a", 3), ("b", 3)]
 
 
-def test_a_system_keeps_to_the_number_of_sentences(three: list[Any]) -> None:
+def test_a_summarizer_keeps_to_the_number_of_sentences(three: list[Any]) -> None:
     with pytest.raises(ValueError, match="loud wrote 2 sentences, not 1"):
         run({"loud": lambda texts, counts: texts}, three)
     with pytest.raises(ValueError):
-        run({"lazy": lambda texts, counts: []}, three)
+        scores({"lazy": lambda texts, counts: []}, three)
 
 
 def test_no_stories(no_wordnet: None) -> None:
-    assert run({"a": baselines()["lead-n"]}, []) == [Score("a", 0.0, 0.0, 0, synonyms=False)]
-    assert run({}, []) == []
+    assert scores({"a": baselines()["lead-n"]}, []) == [Score("a", 0.0, 0.0, 0, synonyms=False)]
+    assert scores({}, []) == []
 
 
 def test_the_references_themselves_reach_everything(no_wordnet: None) -> None:
     told = list(world.stories(2, 1_000, held_out=True))
-    (score,) = run({"reference": lambda texts, counts: [each.summary for each in told]}, told)
+    (score,) = scores({"reference": lambda texts, counts: [each.summary for each in told]}, told)
     assert score.rouge_l == 1.0
     assert score.meteor == pytest.approx(1.0, abs=1e-3)
 
 
 def test_the_table() -> None:
-    scores = [Score("lead-n", 0.30101, 0.2, 300), Score("hybrid", 0.30099, 0.25, 300)]
-    assert markdown(scores).splitlines() == [
+    found = [Score("lead-n", 0.30101, 0.2, 300), Score("hybrid", 0.30099, 0.25, 300)]
+    assert report(found).markdown().splitlines() == [
         "| system | ROUGE-L | METEOR | stories |",
         "| --- | ---: | ---: | ---: |",
         "| lead-n | **30.1 %** | 20.0 % | 300 |",
         "| hybrid | **30.1 %** | **25.0 %** | 300 |",
     ]
     exact = [Score("lead-n", 0.3, 0.2, 300, synonyms=False)]
-    assert markdown(exact).splitlines() == [
+    assert report(exact).markdown().splitlines() == [
         "| system | ROUGE-L | METEOR (no synonyms) | stories |",
         "| --- | ---: | ---: | ---: |",
         "| lead-n | **30.0 %** | **20.0 %** | 300 |",
     ]
-    assert markdown([]).splitlines()[0] == "| system | ROUGE-L | METEOR | stories |"
-    assert [json.loads(line) for line in json_lines([*scores, *exact]).splitlines()] == [
+    (empty,) = report([]).tables
+    assert empty.markdown().splitlines()[0] == "| system | ROUGE-L | METEOR | stories |"
+    lines = report([*found, *exact]).json_lines().splitlines()
+    assert [json.loads(line) for line in lines] == [
         {"system": "lead-n", "rouge_l": 0.30101, "meteor": 0.2, "stories": 300, "synonyms": True},
         {"system": "hybrid", "rouge_l": 0.30099, "meteor": 0.25, "stories": 300, "synonyms": True},
         {"system": "lead-n", "rouge_l": 0.3, "meteor": 0.2, "stories": 300, "synonyms": False},
     ]
 
 
-def test_targets() -> None:
+def test_claims() -> None:
     names = ["lead-n", *SUMY, "extractive", "abstractive", "hybrid"]
     rouge = [0.30, 0.31, 0.32, 0.33, 0.33, 0.33, 0.9]
-    scores = [Score(name, value, 0.5, 300) for name, value in zip(names, rouge, strict=True)]
-    checks = targets(scores)
-    assert checks[:5] == [
-        Check("abstractive beats lead-n in ROUGE-L", 0.33, 0.30, True),
-        Check("abstractive beats LexRank (sumy) in ROUGE-L", 0.33, 0.31, True),
-        Check("abstractive beats TextRank (sumy) in ROUGE-L", 0.33, 0.32, True),
-        Check("abstractive beats LSA (sumy) in ROUGE-L", 0.33, 0.33, False),
-        Check("extractive is at least the best of sumy in ROUGE-L", 0.33, 0.33, True),
+    found = [Score(name, value, 0.5, 300) for name, value in zip(names, rouge, strict=True)]
+    promised = claims(found)
+    assert promised[:5] == [
+        Claim("abstractive beats lead-n in ROUGE-L", 0.33, 0.30, True),
+        Claim("abstractive beats LexRank (sumy) in ROUGE-L", 0.33, 0.31, True),
+        Claim("abstractive beats TextRank (sumy) in ROUGE-L", 0.33, 0.32, True),
+        Claim("abstractive beats LSA (sumy) in ROUGE-L", 0.33, 0.33, False),
+        Claim("extractive is at least the best of sumy in ROUGE-L", 0.33, 0.33, True),
     ]
-    assert [check.met for check in checks[5:]] == [False] * 4 + [True]
-    assert all(check.claim.endswith(" in METEOR") for check in checks[5:])
-    assert targets(scores[:4]) == []
-    assert targets(scores[4:]) == []
-    assert summaries.markdown_of_targets(checks[3:5]).splitlines()[2:] == [
+    assert [claim.met for claim in promised[5:]] == [False] * 4 + [True]
+    assert all(claim.claim.endswith(" in METEOR") for claim in promised[5:])
+    assert claims(found[:4]) == []
+    assert claims(found[4:]) == []
+
+
+def test_the_report_ends_with_the_claims() -> None:
+    found = [Score(name, 0.33, 0.5, 300) for name in ("LSA (sumy)", "abstractive", "extractive")]
+    told = report(found)
+    assert told.markdown().split("\n\n")[1].splitlines()[:4] == [
+        "| target | ours | theirs | met |",
+        "| --- | ---: | ---: | --- |",
         "| abstractive beats LSA (sumy) in ROUGE-L | 33.0 % | 33.0 % | no |",
         "| extractive is at least the best of sumy in ROUGE-L | 33.0 % | 33.0 % | yes |",
     ]
+    records = [json.loads(line) for line in told.json_lines().splitlines()]
+    keys = ["system", "rouge_l", "meteor", "stories", "synonyms"]
+    assert [list(each) for each in records[:3]] == [keys] * 3
+    assert [list(each) for each in records[3:]] == [["claim", "ours", "theirs", "met"]] * 4
+    assert json.loads(told.json()) == {"scores": records[:3], "claims": records[3:]}
+
+
+def test_our_own_summarizers() -> None:
+    system = load_system(resolve(), Runtime("cpu"))
+    assert list(ours(system, None)) == ["extractive"]
+    told = list(world.stories(2, 1_000, held_out=True))
+    texts = [each.sentences for each in told]
+    for name, summarizer in ours(system, SummaryTraining()).items():
+        one, none_left_out = summarizer(texts, [1, 99])
+        assert len(one) == 1
+        assert (one[0] in texts[0]) == (name == "extractive")
+        assert tuple(none_left_out) == texts[1]
+    assert list(ours(system, SummaryTraining())) == ["extractive", "abstractive", "hybrid"]
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, three: list[Any]) -> None:

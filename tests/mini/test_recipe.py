@@ -13,11 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonar_cli.hub.store import resolve
+from sonar_cli.hub.resolve import resolve
 from sonar_cli.mini import recipe
 from sonar_cli.model.codec.tokenizer import UNK, Tokenizer
-from sonar_cli.model.load import Model, load_model
-from sonar_cli.options import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE, GenerationOptions
+from sonar_cli.model.load import load_system
+from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
+from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
+from sonar_cli.options import GenerationOptions, ModelRequest, Runtime
 from sonar_cli.pipeline import generate
 from sonar_cli.world import stories as world
 
@@ -47,8 +49,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(trained: Path) -> Model:
-    return load_model(resolve(str(trained / "model")), "cpu", "float32")
+def model(trained: Path) -> SonarLLMSystem:
+    return load_system(resolve(ModelRequest(str(trained / "model"))), Runtime("cpu", "float32"))
 
 
 def _weights(folder: Path) -> dict[str, bytes]:
@@ -56,8 +58,8 @@ def _weights(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_what_comes_out_loads_and_writes(model: Model) -> None:
-    assert model.codec.languages == ("eng_Latn",)
+def test_what_comes_out_loads_and_writes(model: SonarLLMSystem) -> None:
+    assert model.codec.tokenizer.languages == ("eng_Latn",)
     assert model.predictor.config.add_begin
     assert model.predictor.config.summary_cue == SUMMARY_CUE
     options = GenerationOptions(sentences=2, beam_size=1, max_tokens=8)
@@ -73,7 +75,7 @@ def test_every_file_of_the_layout(trained: Path) -> None:
     assert not list(trained.rglob("*.partial"))
 
 
-def test_the_real_sizes_fit_the_package(model: Model) -> None:
+def test_the_real_sizes_fit_the_package(model: SonarLLMSystem) -> None:
     """At most 16 MB with the tokenizer; only the two embeddings depend on the vocabulary."""
     halves = (model.codec.encoder, model.codec.decoder, model.predictor)
     parameters = sum(p.numel() for half in halves for p in half.parameters())

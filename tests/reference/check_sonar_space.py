@@ -18,8 +18,10 @@ import numpy as np
 import torch
 
 from sonar_cli.errors import DownloadError, UsageError
-from sonar_cli.hub.store import resolve
-from sonar_cli.model.codec.sonar_space import SonarSpaceCodec, load_sonar_space
+from sonar_cli.hub.resolve import resolve
+from sonar_cli.model.codec.base import Codec
+from sonar_cli.model.load import load_codec
+from sonar_cli.options import ModelPaths, ModelRequest, Runtime
 
 LAYOUTS = {
     "fairseq2": ("fairseq2/encoder.pt", "fairseq2/decoder.pt"),
@@ -36,23 +38,29 @@ def main() -> None:
     check_cards(folder)  # first, because fairseq2 reads its environment once
     print("sonar-space through its cards agrees", file=sys.stderr)
     for name, (encoder, decoder) in LAYOUTS.items():
-        codec = load_sonar_space(folder / encoder, folder / decoder, folder / "tokenizer", "cpu")
+        codec = load(folder / encoder, folder / decoder, folder / "tokenizer")
         check(codec, expected, arrays)
         print(f"sonar-space through sonar_cli agrees, layout {name}", file=sys.stderr)
+
+
+def load(encoder: Path, decoder: Path, tokenizer: Path, dtype: str = "auto") -> Codec:
+    return load_codec(ModelPaths(encoder, decoder, tokenizer), Runtime("cpu", dtype), "sonar-space")
 
 
 def check_cards(folder: Path) -> None:
     """Files that cards name are downloaded once, and are the same codec as the files themselves."""
     predictor = str(folder / "predictors" / "wide-heads")
-    named = partial(resolve, predictor, codec="sonar-space", encoder="toy_encoder")
+    card = partial(ModelRequest, predictor, codec="sonar-space", encoder="toy_encoder")
     with tempfile.TemporaryDirectory() as made, cards(folder, Path(made)) as files:
-        expect(DownloadError, "--offline", lambda: named(decoder="toy_decoder", offline=True))
-        expect(UsageError, "near: toy_decoder", lambda: named(decoder="toy_decoders"))
-        named(decoder="toy_decoder")
-        paths = named(decoder="toy_decoder", offline=True)  # everything is in the cache now
-        found = load_sonar_space(paths.encoder, paths.decoder, paths.tokenizer, "cpu")
-        wanted = load_sonar_space(*files, folder / "tokenizer", "cpu")
-        expect(UsageError, "int8", lambda: load_sonar_space(*files, made, "cpu", "int8"))
+        expect(
+            DownloadError, "--offline", lambda: resolve(card(decoder="toy_decoder", offline=True))
+        )
+        expect(UsageError, "near: toy_decoder", lambda: resolve(card(decoder="toy_decoders")))
+        resolve(card(decoder="toy_decoder"))
+        paths = resolve(card(decoder="toy_decoder", offline=True))  # everything is in the cache now
+        found = load(paths.encoder, paths.decoder, paths.tokenizer)
+        wanted = load(*files, folder / "tokenizer")
+        expect(UsageError, "int8", lambda: load(*files, Path(made), "int8"))
         texts = ["Mia found a red ball.", "Tom was happy."]
         vectors = found.encode(texts)
         assert torch.equal(vectors, wanted.encode(texts))
@@ -89,7 +97,7 @@ def expect(kind: type[Exception], words: str, call: Callable[[], object]) -> Non
         raise AssertionError(f"no {kind.__name__} with {words!r}")
 
 
-def check(codec: SonarSpaceCodec, expected: dict, arrays: np.lib.npyio.NpzFile) -> None:
+def check(codec: Codec, expected: dict, arrays: np.lib.npyio.NpzFile) -> None:
     for row in expected["encode"]:
         cut: list[int] = []
         vectors = codec.encode(row["texts"], row["lang"], row["batch_size"], cut.append)

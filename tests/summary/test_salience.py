@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 import pytest
@@ -12,19 +11,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from sonar_cli.hub.store import resolve
-from sonar_cli.model.codec.native import Codec
+from sonar_cli.errors import CacheError
+from sonar_cli.hub.resolve import resolve
+from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.load import load_codec
 from sonar_cli.summary import cache, salience
-from sonar_cli.summary.salience import choose, length_of, nearest, parts
+from sonar_cli.summary.choosing import choose
+from sonar_cli.summary.salience import length_of, nearest, parts
 from sonar_cli.summary.vectors import Encoding, Vectors
 from sonar_cli.world import stories as world
 
 
 @pytest.fixture(scope="module")
-def codec() -> Codec:
-    paths = resolve("mini")
-    return load_codec(paths.encoder, paths.decoder, paths.tokenizer)
+def codec() -> NativeCodec:
+    return load_codec(resolve())
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def sentences() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def encoded(codec: Codec, sentences: list[str]) -> Tensor:
+def encoded(codec: NativeCodec, sentences: list[str]) -> Tensor:
     return codec.encode(sentences)
 
 
@@ -150,7 +150,7 @@ def test_vectors_are_the_same_in_memory_and_on_disk(sizes: list[int], in_memory:
 class _Counting:
     """A codec that tells what it encodes."""
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: NativeCodec) -> None:
         self.codec = codec
         self.width = codec.width
         self.asked: list[str] = []
@@ -164,7 +164,7 @@ def _all(encoding: Encoding, sentences: Sequence[str]) -> Tensor:
     return torch.cat([vectors for _, vectors in encoding(sentences)])
 
 
-def test_only_what_is_new_is_encoded(codec: Codec, sentences: list[str], tmp_path) -> None:
+def test_only_what_is_new_is_encoded(codec: NativeCodec, sentences: list[str], tmp_path) -> None:
     counting = _Counting(codec)
     expected = codec.encode(sentences)
     with cache.opened(tmp_path, 10**8) as store:
@@ -183,7 +183,7 @@ def test_only_what_is_new_is_encoded(codec: Codec, sentences: list[str], tmp_pat
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
-    codec: Codec, sentences: list[str], tmp_path, monkeypatch: pytest.MonkeyPatch
+    codec: NativeCodec, sentences: list[str], tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sonar_cli.summary.vectors._BATCH", 10)
     counting = _Counting(codec)
@@ -205,11 +205,11 @@ class _Full:
         return {}
 
     def put(self, entries: dict[bytes, bytes]) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        raise CacheError("database or disk is full")
 
 
 def test_a_store_that_fails_is_said_once_and_costs_nothing(
-    codec: Codec, sentences: list[str], monkeypatch: pytest.MonkeyPatch
+    codec: NativeCodec, sentences: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sonar_cli.summary.vectors._BATCH", 10)
     said: list[str] = []

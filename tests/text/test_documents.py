@@ -247,14 +247,14 @@ def test_mail() -> None:
 )
 def test_the_line_above_a_quotation_is_not_the_mails_own(line: str) -> None:
     text = f"Thank you.\n\n{line}\n> One.\n> Two.\n\nTom wrote: we saw it.\n"
-    assert _prose(text, "auto") == _prose(text, "mail") == ["Thank you.", "Tom wrote: we saw it."]
+    assert _prose(text, None) == _prose(text, "mail") == ["Thank you.", "Tom wrote: we saw it."]
 
 
 def test_mail_of_eight_bits_keeps_its_letters() -> None:
     head = "From: a@example.org\nTo: b@example.org\nMIME-Version: 1.0\n"
     for kind in ("text/plain; charset=utf-8", "text/plain", "text/plain; charset=iso-8859-1"):
         text = f"{head}Content-Type: {kind}\nContent-Transfer-Encoding: 8bit\n\nDas Café ist zu.\n"
-        assert _prose(text, "auto") == ["Das Café ist zu."]
+        assert _prose(text, None) == ["Das Café ist zu."]
 
 
 def test_mail_in_mime() -> None:

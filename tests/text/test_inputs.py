@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sonar_cli.errors import InputError
-from sonar_cli.text.inputs import read_text, read_vectors
+from sonar_cli.text.arrays import read_vectors
+from sonar_cli.text.files import read_text
 
 
 def test_a_text_is_read_as_it_is(tmp_path: Path) -> None:

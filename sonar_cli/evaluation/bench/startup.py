@@ -1,7 +1,7 @@
-"""The whole loop from files: how long until the first token, how long a sentence, how much memory.
+"""The whole loop from files, in a process of its own: start, sentence by sentence, peak memory.
 
 `python -m sonar_cli.evaluation.bench.startup ORDER` is the process that is measured. ORDER is a
-JSON object of `measure`'s arguments; it prints one JSON object.
+JSON object of `measure`'s arguments; what is printed is the JSON object that `measure` returns.
 """
 
 from __future__ import annotations
@@ -16,50 +16,32 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from sonar_cli.errors import SonarError
-from sonar_cli.options import ModelPaths
+from sonar_cli.options import GenerationOptions, ModelPaths, Runtime
 
 if TYPE_CHECKING:
-    from sonar_cli.evaluation.bench.run import Sizes
+    from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
 
 # A prompt of three sentences; six are written.
 _PROMPT = ["One day a small bird found a long red thread, and she took it home to her nest."] * 3
 _WRITTEN = 6
 
 
-def write_weights(folder: Path, sizes: Sizes) -> ModelPaths:
-    """Write random weights of these sizes in the published layouts, where there are none yet."""
-    import torch
-
-    from sonar_cli.evaluation.bench.engines import built, random_state
-    from sonar_cli.model.codec.decoder import TextDecoder
-    from sonar_cli.model.codec.encoder import TextEncoder
-    from sonar_cli.model.formats import checkpoints
-    from sonar_cli.model.systems.sonar_llm import Predictor
-
-    cpu = torch.device("cpu")
-    for name, model, config, save in (
-        ("encoder", TextEncoder, sizes.encoder, checkpoints.save_encoder),
-        ("decoder", TextDecoder, sizes.decoder, checkpoints.save_decoder),
-        ("predictor", Predictor, sizes.predictor, checkpoints.save_predictor),
-    ):
-        if not any((folder / name).glob("*")):
-            save(built(model, config, random_state(model, config), cpu, "float32"), folder / name)
-    return ModelPaths(
-        predictor=folder / "predictor",
-        encoder=folder / "encoder",
-        decoder=folder / "decoder",
-        tokenizer=folder / "tokenizer",
-    )
-
-
 def measure(
     paths: ModelPaths, device: str, dtype: str, threads: int | None, steps: int
 ) -> dict[str, Any]:
-    """Run the loop in a process of its own; return its figures (seconds, bytes).
+    """Load a model in a new process, let it write six sentences, and return the figures.
 
-    `import_torch` is what a bare import took there; `first_step` counts from its end to the first
-    token's logits: imports of our own, loading, the prompt and the predicted vector. A tokenizer
-    that is not there is replaced by one that counts.
+    A sentence ends after `steps` token steps at the latest. Where the tokenizer's file is missing,
+    a stand-in that counts words is used. The figures are, in seconds:
+
+    - `import_torch`: importing torch alone;
+    - `load`: after that, our own imports and loading the model;
+    - `first_step`: everything after torch's import until the first token's logits, so loading,
+      encoding the prompt and predicting the first vector are included;
+    - `sentences`: each sentence that was written, a list.
+
+    `peak_bytes` is the most memory that the process ever had, mapped files included. Raises
+    SonarError where the process fails.
     """
     order = {
         "paths": asdict(paths),
@@ -81,48 +63,57 @@ def measure(
 
 
 def _loop(
-    paths: dict[str, Any], device: str, dtype: str, threads: int | None, steps: int
+    paths: dict[str, str | None], device: str, dtype: str, threads: int | None, steps: int
 ) -> dict[str, Any]:
     started = perf_counter()
     import torch
 
     imported = perf_counter()
-    from sonar_cli.model.codec.native import Codec
-    from sonar_cli.model.codec.tokenizer import Tokenizer
-    from sonar_cli.model.load import Model, load_decoder, load_encoder, load_predictor
-    from sonar_cli.options import GenerationOptions
     from sonar_cli.pipeline import generate
 
     if threads:
         torch.set_num_threads(threads)
-    encoder = load_encoder(Path(paths["encoder"]), device, dtype)
-    decoder = load_decoder(Path(paths["decoder"]), device, dtype)
-    config = paths["predictor_config"]
-    predictor = load_predictor(
-        Path(paths["predictor"]), Path(config) if config else None, device, dtype
-    )
-    file = Path(paths["tokenizer"])
-    tokenizer: Any = Tokenizer.load(file) if file.exists() else _Numbers(decoder.config.vocab_size)
-    model = Model(Codec(encoder, decoder, tokenizer), predictor)
+    files = {part: Path(path) for part, path in paths.items() if path is not None}
+    system = _load(ModelPaths(**files), Runtime(device, dtype))
     loaded = perf_counter()
-    first: list[float] = []
-    step = decoder.step
-
-    def timed(*arguments: Any) -> torch.Tensor:
-        logits = step(*arguments)
-        first.append(perf_counter())
-        return logits
-
-    decoder.step = timed  # type: ignore[method-assign, assignment]
+    times = _watch_steps()
     options = GenerationOptions(sentences=_WRITTEN, max_tokens=steps + 2, stop_threshold=2.0)
-    written = list(generate(model, _PROMPT, options))
+    written = list(generate(system, _PROMPT, options))
     return {
         "import_torch": imported - started,
         "load": loaded - imported,
-        "first_step": first[0] - imported,
+        "first_step": times[0] - imported,
         "sentences": [each.seconds for each in written[:-1]],
         "peak_bytes": peak_bytes(),
     }
+
+
+def _load(paths: ModelPaths, runtime: Runtime) -> SonarLLMSystem:
+    """Load a model as the product does; without a tokenizer's file with a stand-in for it."""
+    from sonar_cli.model.codec.native import NativeCodec
+    from sonar_cli.model.load import load_decoder, load_encoder, load_system
+
+    if paths.tokenizer.exists():
+        return load_system(paths, runtime)
+    encoder, decoder = load_encoder(paths.encoder, runtime), load_decoder(paths.decoder, runtime)
+    tokenizer: Any = _Numbers(decoder.config.vocab_size)
+    return load_system(paths, runtime, NativeCodec(encoder, decoder, tokenizer))
+
+
+def _watch_steps() -> list[float]:
+    """Let the decoder note the time after each of its steps; return the list of these times."""
+    from sonar_cli.model.codec.decoder import TextDecoder
+
+    times: list[float] = []
+    step = TextDecoder.step
+
+    def timed(*arguments: Any) -> Any:
+        logits = step(*arguments)
+        times.append(perf_counter())
+        return logits
+
+    TextDecoder.step = timed  # type: ignore[method-assign, assignment]
+    return times
 
 
 def peak_bytes() -> int:
@@ -139,7 +130,7 @@ def peak_bytes() -> int:
 
 
 class _Numbers:
-    """Stands for a tokenizer where only the count of tokens matters: four for three words."""
+    """A stand-in for a tokenizer where only the number of tokens matters: four for three words."""
 
     languages = ("eng_Latn",)
 

@@ -1,40 +1,26 @@
-"""The codec: sentences to vectors and vectors to sentences, in batches."""
+"""Our codec: SONAR's encoder, decoder and tokenizer in plain PyTorch, in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from sonar_cli.errors import InputError, UsageError
-from sonar_cli.model.codec.beam import Hypothesis, beam_search
-from sonar_cli.model.codec.decoder import DecoderState, TextDecoder
+from sonar_cli.model.codec.base import Decoded, OnTruncated
+from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
-from sonar_cli.model.codec.graph import StaticSearch
+from sonar_cli.model.codec.search import Search
 from sonar_cli.model.codec.tokenizer import EOS, PAD, Tokenizer
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """A decoded vector: its text, its token ids after the language (eos included), its score.
-
-    `score` is the mean log-probability a token, language token and eos included.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    score: float
-
-
-class Codec:
+class NativeCodec:
     """SONAR's encoder, decoder and tokenizer together.
 
+    >>> from sonar_cli.hub.resolve import resolve
     >>> from sonar_cli.model.load import load_codec
-    >>> from sonar_cli.hub.store import resolve
-    >>> mini = resolve("mini")
-    >>> codec = load_codec(mini.encoder, mini.decoder, mini.tokenizer)
+    >>> codec = load_codec(resolve())
     >>> vectors = codec.encode(["One day Lily found a kite."])
     >>> codec.decode(vectors)[0].text
     'One day Lily found a kite.'
@@ -44,7 +30,7 @@ class Codec:
         self.encoder = encoder
         self.decoder = decoder
         self.tokenizer = tokenizer
-        self._searches: dict[tuple[int, int, int], StaticSearch] = {}
+        self._search = Search(decoder)
 
     @property
     def width(self) -> int:
@@ -57,11 +43,6 @@ class Codec:
         return self.encoder.config.max_len
 
     @property
-    def languages(self) -> tuple[str, ...]:
-        """FLORES-200 codes that can be encoded and decoded."""
-        return self.tokenizer.languages
-
-    @property
     def device(self) -> torch.device:
         """Where the models are."""
         return self.encoder.embed.weight.device
@@ -72,19 +53,15 @@ class Codec:
         sentences: Sequence[str],
         lang: str = "eng_Latn",
         batch_size: int = 32,
-        on_truncated: Callable[[int], None] | None = None,
+        on_truncated: OnTruncated | None = None,
     ) -> Tensor:
-        """Return the sentences' vectors (N, D), float32 on the codec's device, in their order.
-
-        Sentences longer than the encoder's limit are cut; `on_truncated` is then called once with
-        their number. Raises UsageError for an unknown language.
-        """
+        """Return the sentences' vectors (N, D), float32; see `Codec.encode`."""
         limit = self.encoder.config.max_len
         ids = [self.tokenizer.source(sentence, lang) for sentence in sentences]
         if on_truncated and (cut := sum(len(row) > limit for row in ids)):
             on_truncated(cut)
         ids = [row[:limit] for row in ids]
-        # Neighbours in length share a batch, so that little of it is padding.
+        # Sentences of like length share a batch, so that little of it is padding.
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = torch.empty(len(ids), self.width, device=self.device)
         for start in range(0, len(order), batch_size):
@@ -101,12 +78,7 @@ class Codec:
         max_tokens: int = 256,
         batch_size: int = 32,
     ) -> list[Decoded]:
-        """Return the most likely sentence of each vector (N, D).
-
-        `max_tokens` counts the two prefix tokens and eos; the decoder's own limit caps it. Raises
-        UsageError for an unknown language or a `max_tokens` below 3, InputError for vectors of
-        another width or with values that are not finite.
-        """
+        """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
         prefix = torch.tensor([EOS, self.tokenizer.lang_id(lang)], device=self.device)
         self._check(vectors)
         if max_tokens <= len(prefix):
@@ -114,7 +86,8 @@ class Codec:
         vectors = vectors.to(self.device, self.decoder.embed.weight.dtype)
         decoded: list[Decoded] = []
         for batch in vectors.split(batch_size):
-            best = [found[0] for found in self._search(batch, prefix, beam_size, max_tokens)]
+            found = self._search(batch, prefix, beam_size, max_tokens)
+            best = [hypotheses[0] for hypotheses in found]
             decoded += [Decoded(self.tokenizer.decode(h.ids), h.ids, h.score) for h in best]
         return decoded
 
@@ -129,38 +102,6 @@ class Codec:
         )
         return vectors
 
-    def _search(
-        self, vectors: Tensor, prefix: Tensor, beam_size: int, max_tokens: int
-    ) -> list[list[Hypothesis]]:
-        max_len = min(max_tokens, self.decoder.config.max_len)
-        if vectors.is_cuda and self.decoder.config.vocab_size >= 2 * beam_size:
-            return self._repeated_search(vectors, prefix, beam_size, max_len)
-        state = self.decoder.start(vectors)
-        return beam_search(
-            lambda ids, rows: _step(self.decoder, state, ids, rows),
-            prefix.expand(len(vectors), -1),
-            beam_size=beam_size,
-            max_len=max_len,
-            eos=EOS,
-            pad=PAD,
-        )
-
-    def _repeated_search(
-        self, vectors: Tensor, prefix: Tensor, beam_size: int, max_len: int
-    ) -> list[list[Hypothesis]]:
-        """Search with what an earlier batch of about that size has captured."""
-        texts = len(vectors)
-        # Few sizes, filled up with copies: a capture takes longer than many a search.
-        size = 1 << (texts - 1).bit_length()
-        vectors = torch.cat([vectors, vectors[-1:].expand(size - texts, -1)])
-        prefixes = prefix.expand(size, -1)
-        key = (size, beam_size, max_len)
-        if key not in self._searches:
-            self._searches[key] = StaticSearch(
-                self.decoder, prefixes, beam_size, max_len, eos=EOS, pad=PAD
-            )
-        return self._searches[key].search(vectors, prefixes)[:texts]
-
     def _check(self, vectors: Tensor) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.width:
             raise InputError(
@@ -169,9 +110,3 @@ class Codec:
             )
         if not torch.isfinite(vectors).all():
             raise InputError("the vectors hold NaN or infinite values; encode the text again")
-
-
-def _step(decoder: TextDecoder, state: DecoderState, ids: Tensor, rows: Tensor | None) -> Tensor:
-    if rows is not None:
-        state.reorder(rows)
-    return decoder.step(ids, state)

@@ -1,4 +1,4 @@
-"""The original codec behind our interface: sonar-space's own modules, tokenizer and pipelines.
+"""The original codec as a `Codec`: sonar-space's own modules, tokenizer and pipelines.
 
 It is the oracle: slower and heavy to install (the extra `sonar-space`: one exact CUDA build of
 torch, several gigabytes, and the system library libsndfile), but the reference for every vector
@@ -7,7 +7,7 @@ and token. The weights come from the same local files as the native codec's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,9 @@ import torch
 from torch import Tensor
 
 from sonar_cli.errors import SonarError, UsageError
-from sonar_cli.model.codec.native import Decoded
+from sonar_cli.model.codec.base import Decoded, OnTruncated
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer, model_file
-from sonar_cli.model.formats import checkpoints
-from sonar_cli.model.load import pick_device, pick_dtype
-from sonar_cli.model.shapes import TransformerConfig
+from sonar_cli.model.shapes import ENCODER_MAX_LEN, TransformerConfig
 
 MISSING = (
     "sonar-space is not installed; pip install 'sonar-llm[sonar-space]' brings it (several GB, a "
@@ -45,22 +43,17 @@ class SonarSpaceCodec:
     @property
     def max_len(self) -> int:
         """The most tokens that the encoder reads of a sentence."""
-        return checkpoints.ENCODER_MAX_LEN
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """FLORES-200 codes that can be encoded and decoded."""
-        return self.tokenizer.languages
+        return ENCODER_MAX_LEN
 
     def encode(
         self,
         sentences: Sequence[str],
         lang: str = "eng_Latn",
         batch_size: int = 32,
-        on_truncated: Callable[[int], None] | None = None,
+        on_truncated: OnTruncated | None = None,
     ) -> Tensor:
         """Return the sentences' vectors (N, D), float32; see `Codec.encode`."""
-        limit = checkpoints.ENCODER_MAX_LEN
+        limit = ENCODER_MAX_LEN
         ids = [self.tokenizer.source(sentence, lang) for sentence in sentences]
         if on_truncated and (cut := sum(len(row) > limit for row in ids)):
             on_truncated(cut)
@@ -102,10 +95,14 @@ def require() -> None:
         raise SonarError(MISSING) from error
 
 
-def load_sonar_space(
-    encoder: Path, decoder: Path, tokenizer: Path, device: str = "auto", dtype: str = "auto"
+def build(
+    encoder: tuple[TransformerConfig, dict[str, Tensor]],
+    decoder: tuple[TransformerConfig, dict[str, Tensor]],
+    tokenizer: Path,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> SonarSpaceCodec:
-    """Build sonar-space's modules from local files in any published layout.
+    """Build sonar-space's modules on tensors under fairseq2's names, and a SentencePiece file.
 
     Raises SonarError with the way to install it when sonar-space is not there.
     """
@@ -113,33 +110,29 @@ def load_sonar_space(
     from fairseq2.models.nllb.tokenizer import NllbTokenizerConfig, load_nllb_tokenizer
     from sonar.models.sonar_text import factory
 
-    if dtype == "int8":
-        raise UsageError("--dtype int8 goes with our own codec only; leave out --codec sonar-space")
-    where, kind = pick_device(device), pick_dtype(dtype)
     own = Tokenizer.load(tokenizer)
     languages = NllbTokenizerConfig(langs=list(own.languages), default_lang=own.languages[0])
     theirs = load_nllb_tokenizer(model_file(tokenizer), languages)
-    shape, state = checkpoints.read_encoder(encoder)
+    shape, state = encoder
     built = factory.SonarTextEncoderFactory(_config("encoder", shape)).create_model()
-    built.load_state_dict(_rename(state, checkpoints.ENCODER_LAYOUTS[0]))
-    built_decoder = build_decoder(*checkpoints.read_decoder(decoder))
+    built.load_state_dict(state)
+    built_decoder = build_decoder(*decoder)
     return SonarSpaceCodec(
-        built.to(where, kind).eval(), built_decoder.to(where, kind), theirs, own, where
+        built.to(device, dtype).eval(), built_decoder.to(device, dtype), theirs, own, device
     )
 
 
 def build_decoder(config: TransformerConfig, state: dict[str, Tensor]) -> Any:
-    """Build the original's decoder on our tensors, which are not copied.
+    """Build the original's decoder on tensors under fairseq2's names, which are not copied.
 
     Raises SonarError with the way to install it when sonar-space is not there.
     """
     require()
     from sonar.models.sonar_text import factory
 
-    renamed = _rename(state | checkpoints.folded(config), checkpoints.DECODER_LAYOUTS[0])
-    renamed["final_proj.weight"] = renamed["decoder_frontend.embed.weight"]
+    tied = {"final_proj.weight": state["decoder_frontend.embed.weight"]}
     built = factory.SonarTextDecoderFactory(_config("decoder", config)).create_model()
-    built.load_state_dict(renamed, assign=True)
+    built.load_state_dict(state | tied, assign=True)
     return built.requires_grad_(False).eval()
 
 
@@ -220,7 +213,3 @@ def _config(half: str, shape: TransformerConfig) -> Any:
         ffn_inner_dim=shape.ffn,
         **extra,
     )
-
-
-def _rename(state: dict[str, Tensor], layout: checkpoints.Layout) -> dict[str, Tensor]:
-    return {layout.theirs(name): tensor.float() for name, tensor in state.items()}

@@ -16,19 +16,19 @@ from sentencepiece import SentencePieceProcessor
 
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.codec.languages import NLLB_LANGUAGES
+from sonar_cli.model.names import LANGUAGE_FILES
 from sonar_cli.model.shapes import read_json
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 CONTROL_TOKENS = ("<MINED_DATA>", "<MMT_BT_DATA>", "<SMT_BT_DATA>")
 _LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
-_LANGUAGE_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 
 class Tokenizer:
     """SONAR's tokenizer over a SentencePiece model and a list of FLORES-200 languages.
 
-    >>> from sonar_cli.hub.store import resolve
-    >>> tokenizer = Tokenizer.load(resolve("mini").tokenizer)
+    >>> from sonar_cli.hub.resolve import resolve
+    >>> tokenizer = Tokenizer.load(resolve().tokenizer)
     >>> ids = tokenizer.source("Lily found a kite.", "eng_Latn")
     >>> ids[0] == tokenizer.lang_id("eng_Latn"), ids[-1] == EOS
     (True, True)
@@ -104,7 +104,7 @@ def model_file(path: Path) -> Path:
 
 def _languages_beside(file: Path) -> Sequence[str]:
     """Return the languages that a JSON beside the SentencePiece file lists, or NLLB's."""
-    for name in _LANGUAGE_FILES:
+    for name in LANGUAGE_FILES:
         path = file.parent / name
         listed = read_json(path).get("additional_special_tokens") if path.is_file() else None
         names = [token["content"] if isinstance(token, dict) else token for token in listed or ()]

@@ -10,16 +10,18 @@ import torch
 
 from sonar_cli.model.codec.beam import Hypothesis
 from sonar_cli.model.codec.graph import StaticSearch
-from sonar_cli.model.codec.native import Codec
+from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.codec.search import Search
 from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.load import load_codec
+from sonar_cli.options import ModelPaths, Runtime
 
 
 @pytest.fixture(scope="module")
-def codec() -> Codec:
+def codec() -> NativeCodec:
     goldens = Path(__file__).parents[2] / "goldens"
     files = (goldens / "fairseq2/encoder.pt", goldens / "fairseq2/decoder.pt")
-    return load_codec(*files, goldens / "tokenizer", "cpu")
+    return load_codec(ModelPaths(*files, goldens / "tokenizer"), Runtime("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +30,11 @@ def vectors() -> torch.Tensor:
     return torch.from_numpy(arrays["decode.vectors"])
 
 
-def _prefix(codec: Codec) -> torch.Tensor:
+def _prefix(codec: NativeCodec) -> torch.Tensor:
     return torch.tensor([EOS, codec.tokenizer.lang_id("eng_Latn")])
 
 
-def _static(codec: Codec, texts: int, beam: int, max_len: int) -> StaticSearch:
+def _static(codec: NativeCodec, texts: int, beam: int, max_len: int) -> StaticSearch:
     prefix = _prefix(codec).expand(texts, -1)
     return StaticSearch(codec.decoder, prefix, beam, max_len, eos=EOS, pad=PAD)
 
@@ -47,7 +49,7 @@ def _same(ours: list[list[Hypothesis]], theirs: list[list[Hypothesis]]) -> None:
 @pytest.mark.parametrize("beam", [1, 3, 5])
 @pytest.mark.parametrize("max_len", [3, 4, 11, 40])
 def test_equals_the_growing_search(
-    codec: Codec, vectors: torch.Tensor, beam: int, max_len: int
+    codec: NativeCodec, vectors: torch.Tensor, beam: int, max_len: int
 ) -> None:
     """Also when it is used again: nothing of the texts before may show."""
     count = len(vectors) // 2
@@ -58,16 +60,16 @@ def test_equals_the_growing_search(
             _same(static.search(some, prefix.expand(count, -1)), expected)
 
 
-def test_batches_of_any_size_share_few_searches(codec: Codec, vectors: torch.Tensor) -> None:
-    prefix = _prefix(codec)
+def test_batches_of_any_size_share_few_searches(codec: NativeCodec, vectors: torch.Tensor) -> None:
+    search, prefix = Search(codec.decoder), _prefix(codec)
     with torch.inference_mode():
         for count in (1, 2, 3, 4, 5, 7, 8):
-            ours = codec._repeated_search(vectors[:count], prefix, 5, 30)
-            _same(ours, codec._search(vectors[:count], prefix, 5, 30))
-    assert {size for size, *_ in codec._searches} == {1, 2, 4, 8}
+            ours = search._captured_search(vectors[:count], prefix, 5, 30, EOS, PAD)
+            _same(ours, search(vectors[:count], prefix, 5, 30))
+    assert {size for size, *_ in search._captured} == {1, 2, 4, 8}
 
 
-def test_nothing_moves_in_memory(codec: Codec, vectors: torch.Tensor) -> None:
+def test_nothing_moves_in_memory(codec: NativeCodec, vectors: torch.Tensor) -> None:
     """A graph repeats addresses: what a step reads and writes must stay where it is."""
     static = _static(codec, 2, 3, 20)
     kept = {
@@ -88,7 +90,7 @@ def test_nothing_moves_in_memory(codec: Codec, vectors: torch.Tensor) -> None:
     assert {name: now[name].data_ptr() for name in before} == before
 
 
-def test_nan_is_an_error(codec: Codec) -> None:
+def test_nan_is_an_error(codec: NativeCodec) -> None:
     with pytest.raises(ValueError, match="NaN"):
         _static(codec, 1, 3, 20).search(
             torch.full((1, codec.width), torch.nan), _prefix(codec)[None]

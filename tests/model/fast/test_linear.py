@@ -9,20 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from sonar_cli.model.codec.native import Codec
-from sonar_cli.model.fast import linear
-from sonar_cli.model.fast.linear import (
-    Int8Linear,
-    PackedLinear,
-    join,
-    joined_bias,
-    quantize,
-    without_bias,
-)
+from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.fast import int8
+from sonar_cli.model.fast import packed as packing
+from sonar_cli.model.fast.groups import join, joined_bias, without_bias
+from sonar_cli.model.fast.int8 import Int8Linear, quantize
+from sonar_cli.model.fast.packed import PackedLinear
 from sonar_cli.model.load import load_codec, load_predictor, prepare
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import ModelPaths, Runtime
 
-needs_packing = pytest.mark.skipif(not linear.can_pack(), reason="no oneDNN here")
+needs_packing = pytest.mark.skipif(not packing.can_pack(), reason="no oneDNN here")
 
 
 def _maps(sizes: Sequence[int], width: int, bias: bool) -> list[nn.Linear]:
@@ -47,7 +44,7 @@ def test_packed_equals_plain(sizes: tuple[int, ...], shape: tuple[int, int], bia
     torch.testing.assert_close(packed(x), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.skipif(not linear.can_pack(torch.bfloat16), reason="no oneDNN for bfloat16 here")
+@pytest.mark.skipif(not packing.can_pack(torch.bfloat16), reason="no oneDNN for bfloat16 here")
 @pytest.mark.parametrize("rows", [1, 5, 70])
 def test_packed_equals_plain_in_bfloat16(rows: int) -> None:
     maps = [each.bfloat16() for each in _maps((64, 32), 80, True)]
@@ -62,8 +59,8 @@ def test_packed_equals_plain_in_bfloat16(rows: int) -> None:
 @needs_packing
 def test_packs_when_it_pays() -> None:
     packed = PackedLinear(_maps((64,), 32, True))
-    for _ in range(linear.PACKING_PAYS):
-        packed(torch.randn(1, linear.FEW_ROWS + 1, 32))
+    for _ in range(packing.PACKING_PAYS):
+        packed(torch.randn(1, packing.FEW_ROWS + 1, 32))
         packed(torch.randn(1, 1, 32))  # one row needs no packing
         packed(torch.randn(5, 1, 32))
     assert packed.packed is None
@@ -99,7 +96,7 @@ def test_int8_is_close_to_float32(rows: int) -> None:
 def test_int8_packed_equals_mapped(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], bias: bool
 ) -> None:
-    monkeypatch.setattr(linear, "_INT8_OUTPUTS", 96)
+    monkeypatch.setattr(int8, "_OUTPUTS", 96)
     maps = _maps((160, 96), 512, bias)
     linears = Int8Linear(quantize(maps), joined_bias(maps))
     x = torch.randn(*shape, 512) + 0.3
@@ -115,9 +112,9 @@ def test_int8_packed_equals_mapped(
 @pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="packed at once without VNNI")
 def test_int8_packs_when_it_pays() -> None:
     linears = Int8Linear(quantize(_maps((32,), 64, True)), None)
-    for _ in range(linear.PACKING_PAYS):
+    for _ in range(packing.PACKING_PAYS):
         linears(torch.randn(5, 64))
-        linears(torch.randn(linear.FEW_ROWS + 1, 64))
+        linears(torch.randn(packing.FEW_ROWS + 1, 64))
     assert linears.weights is not None
     linears(torch.randn(5, 64))
     assert linears.weights is None and linears.packed
@@ -154,9 +151,9 @@ LAYOUTS = [
 ]
 
 
-def _codec(goldens: Path, dtype: str = "float32", layout: int = 0) -> Codec:
+def _codec(goldens: Path, dtype: str = "float32", layout: int = 0) -> NativeCodec:
     files = [goldens / each for each in LAYOUTS[layout]]
-    codec = load_codec(*files, goldens / "tokenizer", "cpu", dtype)
+    codec = load_codec(ModelPaths(*files, goldens / "tokenizer"), Runtime("cpu", dtype))
     for half in (codec.encoder, codec.decoder):
         prepare(half, dtype, smallest=0)
     return codec
@@ -170,9 +167,9 @@ SENTENCES = ["anna sees a dog .", "the old man sings .", "a .", "tom has a red b
 def test_a_packed_codec_gives_the_same_tokens(
     monkeypatch: pytest.MonkeyPatch, goldens: Path, layout: int
 ) -> None:
-    monkeypatch.setattr(linear, "PACKING_PAYS", 2)
+    monkeypatch.setattr(packing, "PACKING_PAYS", 2)
     files = [goldens / each for each in LAYOUTS[0]]
-    plain = load_codec(*files, goldens / "tokenizer", "cpu")
+    plain = load_codec(ModelPaths(*files, goldens / "tokenizer"), Runtime("cpu"))
     packed = _codec(goldens, layout=layout)
     assert any(isinstance(each, PackedLinear) for each in packed.decoder.modules())
     assert not any(type(each) is nn.Linear for each in packed.decoder.modules())
@@ -199,7 +196,7 @@ def test_an_int8_codec_is_close(goldens: Path, layout: int) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_a_prepared_predictor_is_the_same(goldens: Path, name: str, dtype: str) -> None:
     path = goldens / "predictors" / name
-    plain, ready = load_predictor(path, device="cpu"), load_predictor(path, device="cpu")
+    plain, ready = (load_predictor(path, runtime=Runtime("cpu")) for _ in range(2))
     prepare(ready, dtype, smallest=0)
     assert ready.layers[0].attn.qkv is not None and ready.layers[0].ffn.gate_up is not None
     vectors = torch.randn(1, 9, plain.config.embed_dim)

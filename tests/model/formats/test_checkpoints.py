@@ -13,8 +13,10 @@ from torch import nn
 
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model import files
-from sonar_cli.model.formats import checkpoints as c
+from sonar_cli.model.formats.codec import read_decoder, read_encoder, save_decoder, save_encoder
+from sonar_cli.model.formats.predictor import read_predictor, save_predictor
 from sonar_cli.model.load import load_codec, load_predictor, pick_device, pick_dtype
+from sonar_cli.options import ModelPaths, Runtime
 
 
 def _same(state: dict, model: nn.Module) -> None:
@@ -24,22 +26,22 @@ def _same(state: dict, model: nn.Module) -> None:
 
 
 def test_encoder_round_trip(tmp_path: Path, encoder) -> None:
-    c.save_encoder(encoder, tmp_path)
-    config, state = c.read_encoder(tmp_path)
+    save_encoder(encoder, tmp_path)
+    config, state = read_encoder(tmp_path)
     assert config == encoder.config
     _same(state, encoder)
 
 
 def test_decoder_round_trip(tmp_path: Path, decoder) -> None:
-    c.save_decoder(decoder, tmp_path)
-    config, state = c.read_decoder(tmp_path)
+    save_decoder(decoder, tmp_path)
+    config, state = read_decoder(tmp_path)
     assert config == decoder.config
     _same(state, decoder)
 
 
 @pytest.mark.parametrize("container", ["directory", "bin", "model_state_dict"])
 def test_predictor_containers(tmp_path: Path, predictor, container: str) -> None:
-    c.save_predictor(predictor, tmp_path)
+    save_predictor(predictor, tmp_path)
     path, config = tmp_path, None
     if container != "directory":
         tensors = load_file(tmp_path / "model.safetensors")
@@ -53,13 +55,13 @@ def test_predictor_containers(tmp_path: Path, predictor, container: str) -> None
             tensors["sonar_decoder.model.weight"] = torch.zeros(3)
             path, config = tmp_path / "checkpoint.pt", tmp_path / "config.json"
             torch.save({"model_state_dict": tensors, "epoch": 3}, path)
-    shape, state = c.read_predictor(path, config)
+    shape, state = read_predictor(path, config)
     assert shape == predictor.config
     _same(state, predictor)
 
 
 def test_rows_are_permuted_on_disk(tmp_path: Path, encoder) -> None:
-    c.save_encoder(encoder, tmp_path)
+    save_encoder(encoder, tmp_path)
     rows = load_file(tmp_path / "model.safetensors")["embed_tokens.weight"]
     pad, unk, bos, eos = encoder.embed.weight[:4]
     assert torch.equal(rows[:4], torch.stack([bos, pad, eos, unk]))
@@ -80,47 +82,47 @@ def _edit(folder: Path, change) -> None:
     ],
 )
 def test_strict_encoder_names_the_tensor(tmp_path: Path, encoder, change, words: str) -> None:
-    c.save_encoder(encoder, tmp_path)
+    save_encoder(encoder, tmp_path)
     _edit(tmp_path, change)
     with pytest.raises(CheckpointError, match=words.replace(".", r"\.")):
-        c.read_encoder(tmp_path)
+        read_encoder(tmp_path)
 
 
 def test_untied_projection_is_refused(tmp_path: Path, decoder) -> None:
-    c.save_decoder(decoder, tmp_path)
+    save_decoder(decoder, tmp_path)
     _edit(tmp_path, lambda t: t.update({"lm_head.weight": t["model.shared.weight"] + 1}))
     with pytest.raises(CheckpointError, match="lm_head"):
-        c.read_decoder(tmp_path)
+        read_decoder(tmp_path)
 
 
 def test_unused_encoder_in_a_decoder_is_ignored(tmp_path: Path, decoder) -> None:
-    c.save_decoder(decoder, tmp_path)
+    save_decoder(decoder, tmp_path)
     _edit(tmp_path, lambda t: t.update({"model.encoder.layers.0.fc1.weight": torch.zeros(2)}))
-    _same(c.read_decoder(tmp_path)[1], decoder)
+    _same(read_decoder(tmp_path)[1], decoder)
 
 
 def test_another_architecture(tmp_path: Path, encoder, predictor) -> None:
-    c.save_encoder(encoder, tmp_path / "encoder")
-    c.save_predictor(predictor, tmp_path / "predictor")
+    save_encoder(encoder, tmp_path / "encoder")
+    save_predictor(predictor, tmp_path / "predictor")
     with pytest.raises(CheckpointError, match="not a SONAR text decoder"):
-        c.read_decoder(tmp_path / "encoder")
+        read_decoder(tmp_path / "encoder")
     with pytest.raises(CheckpointError, match="not a SONAR text encoder"):
-        c.read_encoder(tmp_path / "predictor")
+        read_encoder(tmp_path / "predictor")
     with pytest.raises(CheckpointError, match="not a SONAR-LLM predictor"):
-        c.read_predictor(tmp_path / "encoder", tmp_path / "predictor" / "config.json")
+        read_predictor(tmp_path / "encoder", tmp_path / "predictor" / "config.json")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
 @pytest.mark.parametrize("size", [0, 100, 20_000])
 def test_truncated_file(tmp_path: Path, encoder, name: str, size: int) -> None:
-    c.save_encoder(encoder, tmp_path)
+    save_encoder(encoder, tmp_path)
     file = tmp_path / name
     if name.endswith(".bin"):
         torch.save(load_file(tmp_path / "model.safetensors"), file)
         (tmp_path / "model.safetensors").unlink()
     file.write_bytes(file.read_bytes()[:size])
     with pytest.raises(CheckpointError, match="truncated or not a checkpoint"):
-        c.read_encoder(tmp_path)
+        read_encoder(tmp_path)
 
 
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
@@ -130,46 +132,46 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
 
     torch.save({"model": {"x": Evil()}}, tmp_path / "model.pt")
     with pytest.raises(CheckpointError):
-        c.read_encoder(tmp_path / "model.pt")
+        read_encoder(tmp_path / "model.pt")
     assert not (tmp_path / "ran").exists()
 
 
 def test_missing_places(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint at"):
-        c.read_encoder(tmp_path / "nowhere")
+        read_encoder(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="holds neither"):
-        c.read_encoder(tmp_path)
+        read_encoder(tmp_path)
 
 
 def test_bare_predictor_needs_its_config(tmp_path: Path, predictor) -> None:
     torch.save({"model_state_dict": predictor.state_dict()}, tmp_path / "c.pt")
     with pytest.raises(UsageError, match="--config"):
-        c.read_predictor(tmp_path / "c.pt")
+        read_predictor(tmp_path / "c.pt")
 
 
 def test_broken_config(tmp_path: Path, predictor) -> None:
-    c.save_predictor(predictor, tmp_path)
+    save_predictor(predictor, tmp_path)
     config = tmp_path / "config.json"
     raw = json.loads(config.read_text())
     del raw["llama_config"]["hidden_size"]
     config.write_text(json.dumps(raw))
     with pytest.raises(CheckpointError, match="hidden_size"):
-        c.read_predictor(tmp_path)
+        read_predictor(tmp_path)
     config.write_text("{")
     with pytest.raises(CheckpointError, match="not a JSON"):
-        c.read_predictor(tmp_path)
+        read_predictor(tmp_path)
 
 
 def test_config_of_another_size_names_the_tensor(tmp_path: Path, predictor) -> None:
-    c.save_predictor(predictor, tmp_path)
+    save_predictor(predictor, tmp_path)
     config = tmp_path / "config.json"
     config.write_text(config.read_text().replace('"hidden_size": 48', '"hidden_size": 64'))
-    with pytest.raises(CheckpointError, match=r"forward_proj\.linear\.weight has the shape"):
-        c.read_predictor(tmp_path)
+    with pytest.raises(CheckpointError, match=r"input_layernorm\.weight has the shape"):
+        read_predictor(tmp_path)
 
 
 def test_sharded_files(tmp_path: Path, encoder) -> None:
-    c.save_encoder(encoder, tmp_path)
+    save_encoder(encoder, tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     (tmp_path / "model.safetensors").unlink()
     names = sorted(tensors)
@@ -180,16 +182,16 @@ def test_sharded_files(tmp_path: Path, encoder) -> None:
         weight_map |= dict.fromkeys(part, shard)
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": weight_map}))
-    _same(c.read_encoder(tmp_path)[1], encoder)
+    _same(read_encoder(tmp_path)[1], encoder)
 
 
 def test_loaded_equals_saved(tmp_path: Path, predictor) -> None:
-    c.save_predictor(predictor, tmp_path)
+    save_predictor(predictor, tmp_path)
     vectors = torch.randn(2, 5, 64)
-    loaded = load_predictor(tmp_path, device="cpu")
+    loaded = load_predictor(tmp_path, runtime=Runtime("cpu"))
     assert torch.equal(loaded(vectors), predictor(vectors))
     for dtype, tolerance in (("bfloat16", 0.05), ("float16", 0.01), ("int8", 0.2)):
-        low = load_predictor(tmp_path, device="cpu", dtype=dtype)
+        low = load_predictor(tmp_path, runtime=Runtime("cpu", dtype))
         inputs = vectors.to(low.norm.weight.dtype)
         error = (low(inputs).float() - predictor(vectors)).abs().max()
         assert 0 < error < tolerance
@@ -206,11 +208,11 @@ def test_device_and_dtype_names() -> None:
 
 
 def test_codec_halves_must_match(tmp_path: Path, encoder, decoder, goldens: Path) -> None:
-    c.save_encoder(encoder, tmp_path / "e")
-    c.save_decoder(decoder, tmp_path / "d")
+    save_encoder(encoder, tmp_path / "e")
+    save_decoder(decoder, tmp_path / "d")
     tokenizer = Path(__file__).parents[3] / "sonar_cli/mini/weights/tokenizer"
     with pytest.raises(CheckpointError, match="60 tokens but the tokenizer"):
-        load_codec(tmp_path / "e", tmp_path / "d", tokenizer, "cpu")
+        load_codec(ModelPaths(tmp_path / "e", tmp_path / "d", tokenizer), Runtime("cpu"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what is resident is read from /proc")

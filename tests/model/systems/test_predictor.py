@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from sonar_cli.model.shapes import RopeScaling
-from sonar_cli.model.systems.sonar_llm import Predictor, _attend_alone, add_noise, rotary_rates
+from sonar_cli.model.systems.llama import _attend_alone, rotary_rates
+from sonar_cli.model.systems.sonar_llm import Predictor, add_noise
 from tests.conftest import PREDICTOR
 
 
@@ -72,7 +73,7 @@ def test_uneven_texts_take_one_sentence_at_a_time(predictor: Predictor) -> None:
         own = predictor.new_cache()
         predictor(torch.randn(1, length, 64), own)
         cache.put(row, own)
-    with pytest.raises(ValueError, match="one sentence"):
+    with pytest.raises(ValueError, match="one position"):
         predictor(torch.randn(2, 2, 64), cache)
 
 

@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from sonar_cli.model.fast import int8
+from sonar_cli.model.fast import int8_file
 from sonar_cli.model.load import load_predictor
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import Runtime
 
 
 @pytest.fixture
 def source(tmp_path: Path, goldens: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(int8, "_WORTH_KEEPING", 0)
+    monkeypatch.setattr(int8_file, "_WORTH_KEEPING", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Path(shutil.copytree(goldens / "predictors" / "wide-heads", tmp_path / "source"))
 
 
 def _load(source: Path, told: list[str] | None = None) -> Predictor:
     notify = told.append if told is not None else None
-    return load_predictor(source, device="cpu", dtype="int8", notify=notify)
+    return load_predictor(source, runtime=Runtime("cpu", "int8"), notify=notify)
 
 
 def _answer(predictor: Predictor) -> torch.Tensor:
@@ -35,7 +36,7 @@ def test_quantized_once_and_mapped_ever_after(source: Path) -> None:
     told: list[str] = []
     first = _answer(_load(source, told))
     assert len(told) == 1 and "int8" in told[0] and str(source) in told[0]
-    kept, elsewhere = int8.places(source)
+    kept, elsewhere = int8_file.places(source)
     assert kept.parent == source and not elsewhere.exists()
     weights = sum(file.stat().st_size for file in source.glob("*.bin"))
     assert kept.stat().st_size < 0.4 * weights
@@ -59,7 +60,7 @@ def test_another_source_is_quantized_anew(source: Path) -> None:
 
 def test_a_broken_file_is_made_anew(source: Path) -> None:
     first = _answer(_load(source))
-    kept = int8.places(source)[0]
+    kept = int8_file.places(source)[0]
     kept.write_bytes(kept.read_bytes()[:1000])
     told: list[str] = []
     assert torch.equal(_answer(_load(source, told)), first)
@@ -69,7 +70,7 @@ def test_a_broken_file_is_made_anew(source: Path) -> None:
 def test_kept_in_the_cache_where_the_folder_cannot_be_written(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside, cache = int8.places(source)
+    beside, cache = int8_file.places(source)
     beside.mkdir()  # nothing can be moved to its place, whoever runs this
     first = _answer(_load(source))
     assert cache.exists()
@@ -85,7 +86,7 @@ def test_kept_in_the_cache_where_the_folder_cannot_be_written(
 def test_small_models_are_quantized_each_time(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(int8, "_WORTH_KEEPING", 2**26)
+    monkeypatch.setattr(int8_file, "_WORTH_KEEPING", 2**26)
     told: list[str] = []
     _load(source, told)
-    assert told == [] and not any(place.exists() for place in int8.places(source))
+    assert told == [] and not any(place.exists() for place in int8_file.places(source))

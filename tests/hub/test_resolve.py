@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from sonar_cli.errors import UsageError
-from sonar_cli.hub import store
+from sonar_cli.hub.catalogue import SONAR_DECODER, SONAR_ENCODER
+from sonar_cli.hub.resolve import resolve
+from sonar_cli.options import ModelRequest
 from tests.hub_server import HubServer, serving
 
 PREDICTOR = "raxtemur/sonar-llm-100m"
@@ -33,7 +35,7 @@ def hub(tmp_path: Path):
     _repository(root, PREDICTOR, {"config.json": b"{}", "pytorch_model.bin": b"p" * SIZE, **code})
     _repository(
         root,
-        store.SONAR_ENCODER,
+        SONAR_ENCODER,
         {
             "config.json": b"{}",
             "model.safetensors": b"e" * 99,
@@ -47,7 +49,7 @@ def hub(tmp_path: Path):
     index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
     _repository(
         root,
-        store.SONAR_DECODER,
+        SONAR_DECODER,
         {
             "config.json": b"{}",
             "model.safetensors.index.json": index.encode(),
@@ -163,8 +165,8 @@ def test_a_tokenizer_comes_with_its_languages(tmp_path: Path, hub: HubServer) ->
     files = {"spiece.model": b"s", "special_tokens_map.json": listed, "tokenize.py": b"#"}
     _repository(hub.root, "some/tokenizer", files)
     code = (
-        "from sonar_cli.hub.store import resolve; "
-        "print(resolve(tokenizer='some/tokenizer').tokenizer)"
+        "from sonar_cli.hub.resolve import resolve; from sonar_cli.options import ModelRequest; "
+        "print(resolve(ModelRequest(tokenizer='some/tokenizer')).tokenizer)"
     )
 
     def run() -> Path:
@@ -189,33 +191,33 @@ def test_a_tokenizer_comes_with_its_languages(tmp_path: Path, hub: HubServer) ->
 
 
 def test_names_and_near_names() -> None:
-    paths = store.resolve("mini")
-    assert paths.embedded
-    assert paths.predictor.is_dir()
+    paths = resolve()
+    assert ModelRequest().embedded
+    assert paths.predictor is not None and paths.predictor.is_dir()
     assert paths.encoder.is_dir()
     with pytest.raises(UsageError, match="900m"):
-        store.resolve("90m")
+        resolve(ModelRequest("90m"))
 
 
 def test_local_models(tmp_path: Path) -> None:
     for part in ("predictor", "encoder", "decoder", "tokenizer"):
         (tmp_path / part).mkdir()
     (tmp_path / "predictor" / "config.json").write_text("{}")
-    whole = store.resolve(str(tmp_path))
+    whole = resolve(ModelRequest(str(tmp_path)))
     assert (whole.predictor, whole.encoder) == (tmp_path / "predictor", tmp_path / "encoder")
-    alone = store.resolve(str(tmp_path / "predictor"))
+    alone = resolve(ModelRequest(str(tmp_path / "predictor")))
     assert alone == whole
-    assert not whole.embedded
+    assert not ModelRequest(str(tmp_path)).embedded
     bare = tmp_path / "checkpoint.pt"
     bare.touch()
     with pytest.raises(UsageError, match="--config"):
-        store.resolve(str(bare))
+        resolve(ModelRequest(str(bare)))
     config = str(tmp_path / "predictor" / "config.json")
-    assert store.resolve(str(bare), config=config).predictor_config == Path(config)
+    assert resolve(ModelRequest(str(bare), config=config)).predictor_config == Path(config)
     with pytest.raises(UsageError, match=r"config\.json"):
-        store.resolve(str(tmp_path / "encoder"))
+        resolve(ModelRequest(str(tmp_path / "encoder")))
     with pytest.raises(UsageError, match="--encoder nowhere"):
-        store.resolve("mini", encoder="nowhere")
-    mixed = store.resolve("mini", encoder=str(tmp_path / "encoder"))
+        resolve(ModelRequest("mini", encoder="nowhere"))
+    mixed = resolve(ModelRequest("mini", encoder=str(tmp_path / "encoder")))
     assert mixed.encoder == tmp_path / "encoder"
-    assert not mixed.embedded
+    assert not ModelRequest("mini", encoder="e").embedded

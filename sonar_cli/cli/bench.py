@@ -1,0 +1,132 @@
+"""`sonar-llm bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sonar_cli.cli import session
+from sonar_cli.cli.declare import Command, Decorator, group, option
+from sonar_cli.cli.options import MODEL, NAMES, beam_size, device, parts, report
+from sonar_cli.cli.parameters import counts, number_formats
+from sonar_cli.options import ModelRequest, OutputOptions, Runtime
+
+
+def _asked_model(
+    model: str | None,
+    config: str | None,
+    encoder: str | None,
+    decoder: str | None,
+    tokenizer: str | None,
+    offline: bool,
+) -> ModelRequest | None:
+    return ModelRequest(model, config, encoder, decoder, tokenizer, offline) if model else None
+
+
+measured = group(
+    "request",
+    _asked_model,
+    option(
+        "-m", "--model", "model", section=MODEL, metavar=NAMES,
+        help="Measure this model's own weights (default: random ones).",
+    ),
+    parts,
+)  # fmt: skip
+
+
+def _counts(name: str, default: str, help: str) -> Decorator[Any]:
+    """Declare an option of counts parted by commas."""
+    return option(
+        name, default=default, show_default=True, metavar="N,N,...", callback=counts, help=help
+    )
+
+
+@click.command(cls=Command, short_help="Measure how fast this machine is.")
+@option(
+    "--against",
+    type=click.Choice(["sonar-space", "plain"]),
+    help="An opponent: the original, or our decoder with its weights unpacked.",
+)
+@_counts("--texts", "1,4,8,16", "How many texts together.")
+@_counts("--contexts", "10,100,1000", "Sentences before the one that the predictor writes.")
+@option(
+    "--steps", default=20, show_default=True, type=click.IntRange(1, 500), metavar="N",
+    help="Token steps of a search.",
+)  # fmt: skip
+@option(
+    "--rounds", default=3, show_default=True, type=click.IntRange(1), metavar="N",
+    help="Turns of each engine; medians are shown.",
+)  # fmt: skip
+@option(
+    "--size", default="full", show_default=True, type=click.Choice(["full", "tiny"]),
+    help="full: SONAR's own size and the 900m predictor's, 8 GB of random weights.",
+)  # fmt: skip
+@option(
+    "--files", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Also run the whole loop from weights in DIR, written there once (11 GB).",
+)  # fmt: skip
+@option(
+    "--dtype", "dtypes", default="auto", show_default=True, metavar="NAME,NAME,...",
+    callback=number_formats,
+    envvar="SONAR_LLM_BENCH_DTYPE",
+    help="Number formats, of float32, bfloat16, float16, int8; auto: float32,int8 on the CPU, "
+    "bfloat16,float16 on CUDA.",
+)  # fmt: skip
+@beam_size
+@measured
+@group("runtime", Runtime, device)
+@report("BENCH")
+def bench(
+    against: str | None,
+    texts: tuple[int, ...],
+    contexts: tuple[int, ...],
+    steps: int,
+    rounds: int,
+    size: str,
+    files: Path | None,
+    dtypes: tuple[str, ...],
+    beam_size: int,
+    request: ModelRequest | None,
+    runtime: Runtime,
+    output: OutputOptions,
+) -> int:
+    """Measure how fast this machine is: token steps, sentences, memory.
+
+    Weights are random, because the time does not depend on their values. Engines take turns.
+    """
+    import torch
+
+    from sonar_cli import render
+    from sonar_cli.evaluation.bench.run import Plan, run
+    from sonar_cli.hub.resolve import resolve
+
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    plan = Plan(
+        size=size,
+        model=resolve(request, progress=session.shows_progress(output)) if request else None,
+        against=against,
+        texts=texts,
+        contexts=contexts,
+        beam_size=beam_size,
+        steps=steps,
+        rounds=rounds,
+        dtypes=_chosen(dtypes, runtime.device),
+        device=runtime.device,
+        threads=runtime.threads,
+        files=files,
+    )
+    found = run(plan, lambda line: render.doing(line, output.quiet))
+    with render.opened(output.path) as out:
+        render.print_report(found, output.format, out)
+    return 0
+
+
+def _chosen(dtypes: tuple[str, ...], device: str) -> tuple[str, ...]:
+    from sonar_cli.model.load import pick_device
+
+    if "auto" not in dtypes:
+        return dtypes
+    return ("float32", "int8") if pick_device(device).type == "cpu" else ("bfloat16", "float16")

@@ -1,0 +1,158 @@
+"""`sonar-llm continue`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from sonar_cli.cli import session
+from sonar_cli.cli.declare import Command, argument, group, option
+from sonar_cli.cli.options import (
+    DEFAULTS,
+    NEXT,
+    OUTPUT,
+    batch_size,
+    decoding,
+    machine,
+    model,
+    output,
+    reencode,
+    target_langs,
+    text,
+)
+from sonar_cli.options import (
+    GenerationOptions,
+    InputOptions,
+    ModelRequest,
+    OutputOptions,
+    Runtime,
+    Step,
+)
+
+if TYPE_CHECKING:
+    from sonar_cli import render
+    from sonar_cli.api import SonarLLM
+    from sonar_cli.text.inputs import Text
+
+generation = group(
+    "generation",
+    GenerationOptions,
+    option(
+        "-n", "--sentences", section=NEXT, default=DEFAULTS.sentences, show_default=True,
+        type=click.IntRange(1), metavar="N", help="How many sentences to write at most.",
+    ),
+    option(
+        "--begin/--no-begin", section=NEXT, default=None,
+        help='Put "Begin of text." in front (default: what the model\'s config says).',
+    ),
+    option(
+        "--stop-threshold", section=NEXT, default=DEFAULTS.stop_threshold, show_default=True,
+        type=click.FloatRange(-1, 2), metavar="COSINE",
+        help="Cosine to the end-of-text sentence that ends the text.",
+    ),
+    option(
+        "--repeat-threshold", section=NEXT, type=click.FloatRange(-1, 1), metavar="COSINE",
+        help="Stop when a meaning comes back (default: off).",
+    ),
+    reencode,
+    option(
+        "--temperature", section=NEXT, default=DEFAULTS.temperature, show_default=True,
+        type=click.FloatRange(0), metavar="T",
+        help="Size of the noise on the predicted meaning; 0 is deterministic.",
+    ),
+    option(
+        "--candidates", section=NEXT, default=DEFAULTS.candidates, show_default=True,
+        type=click.IntRange(1, 256), metavar="K",
+        help="With a temperature: decode K noisy vectors and draw one.",
+    ),
+    option(
+        "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
+        type=click.FloatRange(0, 1, min_open=True), metavar="P",
+        help="Draw from the most likely candidates that hold this share.",
+    ),
+    option(
+        "--seed", section=NEXT, type=int, metavar="N",
+        help="The same text every time on the same device.",
+    ),
+)  # fmt: skip
+echo = option(
+    "--echo", section=OUTPUT, is_flag=True, help="Write the given text first (plain text only)."
+)
+
+
+@click.command("continue", cls=Command, short_help="Continue each text.")
+@argument("files", nargs=-1, metavar=session.FILES, help=session.FILES_HELP)
+@generation
+@text
+@target_langs
+@decoding
+@batch_size
+@machine
+@model
+@output
+@echo
+def continue_(
+    files: tuple[str, ...],
+    request: ModelRequest,
+    runtime: Runtime,
+    reading: InputOptions,
+    generation: GenerationOptions,
+    output: OutputOptions,
+    echo: bool,
+) -> int:
+    """Continue each text.
+
+    In a pipe every new sentence is a line, and an empty line parts the texts of several files. On
+    a terminal the text is shown dimmed and its continuation follows as it is made. With -o what
+    was written stays when the run is interrupted.
+    """
+    from sonar_cli import render
+
+    texts = session.Texts(files, reading)
+    if texts.empty:
+        return 1
+    llm = session.open_model(request, runtime, output)
+    llm.check_languages(generation.source_lang, *generation.target_langs)
+    llm.load_predictor()
+    with render.opened(output.path) as out:
+        terminal = out is sys.stdout and out.isatty()
+        writer = render.writer(
+            out, output.format, echo, texts.several, terminal, generation.target_langs
+        )
+        _continue_all(llm, texts, generation, output, render.Turns(writer))
+    return 1 if texts.failed else 0
+
+
+def _continue_all(
+    llm: SonarLLM,
+    texts: Iterable[Text],
+    generation: GenerationOptions,
+    output: OutputOptions,
+    turns: render.Turns,
+) -> None:
+    from sonar_cli import render
+    from sonar_cli.pipeline import in_order
+
+    def opened() -> Iterator[list[str]]:
+        for each in texts:
+            sentences = each.sentences()
+            turns.opened(each.number, each.name, sentences)
+            yield [sentence.text for sentence in sentences]
+
+    cut: list[int] = []
+    try:
+        for _, step in in_order(llm.continue_many(opened(), generation, cut.append)):
+            turns.step(step)
+            if output.verbose and step.text is not None:
+                render.say(_measured(step))
+    finally:
+        turns.finish()
+    session.report_cut(sum(cut), output)
+
+
+def _measured(step: Step) -> str:
+    fidelity = "" if step.fidelity is None else f", fidelity {step.fidelity:.3f}"
+    return f"{step.seconds:.2f} s{fidelity}"

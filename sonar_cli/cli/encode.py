@@ -1,0 +1,73 @@
+"""`sonar-llm encode`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from sonar_cli.cli import session
+from sonar_cli.cli.declare import Command, argument
+from sonar_cli.cli.options import machine, model, output, text
+from sonar_cli.errors import UsageError
+from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from sonar_cli.text.inputs import Text
+
+
+@click.command(cls=Command, short_help="Turn a text's sentences into vectors.")
+@argument("file", default="-", metavar="[FILE|-]", help="The text; - or nothing: standard input.")
+@text
+@model
+@machine
+@output
+def encode(
+    file: str, request: ModelRequest, runtime: Runtime, reading: InputOptions, output: OutputOptions
+) -> int:
+    """Turn a text's sentences into vectors.
+
+    Writes a float32 array (N, D) in NumPy's .npy format, a row a sentence, or with --format jsonl
+    one object a sentence.
+    """
+    import numpy as np
+
+    from sonar_cli import render
+    from sonar_cli.text.arrays import npy
+    from sonar_cli.text.inputs import read_texts
+
+    as_json = output.format == "jsonl"
+    if not (as_json or output.path) and sys.stdout.isatty():
+        raise UsageError("vectors are no text for a terminal; give -o FILE or --format jsonl")
+    sentences = list(_sentences(read_texts(session.names((file,)), reading)))
+    llm = session.open_model(request, runtime, output, predictor=False)
+    cut: list[int] = []
+    pieces = render.pieces([each for *_, each in sentences], "encoding", output.quiet)
+    array = np.concatenate(
+        [llm.encode(piece, reading.lang, cut.append).numpy() for piece in pieces]
+    )
+    lines = "".join(_objects(sentences, array)).encode() if as_json else npy(array)
+    render.write_whole(lines, output.path)
+    session.report_cut(sum(cut), output)
+    return 0
+
+
+def _sentences(texts: Iterator[Text]) -> Iterator[tuple[str, int, str]]:
+    """Yield every sentence with the name of its text and its place in it."""
+    for each in texts:
+        for index, sentence in enumerate(each.sentences()):
+            yield each.name, index, sentence.text
+
+
+def _objects(
+    sentences: list[tuple[str, int, str]], array: npt.NDArray[np.float32]
+) -> Iterator[str]:
+    for (name, index, sentence), row in zip(sentences, array, strict=True):
+        record = {"file": name, "index": index, "text": sentence, "vector": row.tolist()}
+        yield json.dumps(record, ensure_ascii=False) + "\n"

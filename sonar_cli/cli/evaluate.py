@@ -1,0 +1,111 @@
+"""`sonar-llm evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sonar_cli.cli import session
+from sonar_cli.cli.declare import Command, argument, option
+from sonar_cli.cli.options import machine, model, reencode, report
+from sonar_cli.errors import UsageError
+from sonar_cli.options import GenerationOptions, ModelRequest, OutputOptions, Runtime
+
+if TYPE_CHECKING:
+    from sonar_cli.evaluation.report import Report
+
+_WHAT = "mini|dtype|summaries"
+
+
+@click.command(cls=Command, short_help="Measure a model on held-out stories.")
+@argument("what", type=click.Choice(_WHAT.split("|")), metavar=_WHAT, help="What to measure.")
+@option(
+    "--stories", default=300, show_default=True, type=click.IntRange(1), metavar="N",
+    help="How many held-out stories.",
+)  # fmt: skip
+@reencode
+@model
+@machine
+@report("EVALUATE")
+def evaluate(
+    what: str,
+    stories: int,
+    reencode: bool,
+    request: ModelRequest,
+    runtime: Runtime,
+    output: OutputOptions,
+) -> int:
+    """Measure a model on held-out stories of the story world and print a table.
+
+    mini: what it gives back and how it continues. dtype: what --dtype costs, beside float32.
+    summaries: ROUGE-L and METEOR of its summaries, beside the first sentences and sumy's systems.
+    """
+    from sonar_cli import render
+
+    if what == "mini":
+        found = _mini(request, runtime, output, stories, GenerationOptions(reencode=reencode))
+    elif what == "dtype":
+        found = _dtype(request, runtime, output, stories)
+    else:
+        found = _summaries(request, runtime, output, stories)
+    with render.opened(output.path) as out:
+        render.print_report(found, output.format, out)
+    return 0
+
+
+def _mini(
+    request: ModelRequest,
+    runtime: Runtime,
+    output: OutputOptions,
+    count: int,
+    options: GenerationOptions,
+) -> Report:
+    from sonar_cli.evaluation import mini
+
+    llm = session.open_model(request, runtime, output)
+    return mini.run(llm.system, count, options=options, progress=_progress("stories", output))
+
+
+def _dtype(request: ModelRequest, runtime: Runtime, output: OutputOptions, count: int) -> Report:
+    from sonar_cli import render
+    from sonar_cli.evaluation import mini, precision
+
+    if runtime.dtype in ("auto", "float32"):
+        raise UsageError("what is to be compared to float32? add --dtype int8, for one")
+    if request.codec != "native":
+        raise UsageError("only our own codec is compared; leave out --codec sonar-space")
+    exact, other = (
+        session.open_model(request, replace(runtime, dtype=dtype), output)
+        for dtype in ("float32", runtime.dtype)
+    )
+    return precision.run(
+        exact.system,
+        other.system,
+        mini.held_out(count),
+        progress=lambda told: render.progress(told, count, "stories", output.quiet),
+    )
+
+
+def _summaries(
+    request: ModelRequest, runtime: Runtime, output: OutputOptions, count: int
+) -> Report:
+    from sonar_cli.evaluation import mini, summaries, summarizers
+    from sonar_cli.options import SummaryOptions
+
+    others = summaries.baselines()
+    llm = session.open_model(request, runtime, output)
+    training = llm.summary_training(SummaryOptions())
+    return summaries.run(
+        {**others, **summarizers.ours(llm.system, training)},
+        mini.stories(count),
+        progress=_progress("summaries", output),
+    )
+
+
+def _progress(label: str, output: OutputOptions) -> Callable[..., Any]:
+    from sonar_cli import render
+
+    return lambda items, total: render.progress(items, total, label, output.quiet)

@@ -1,0 +1,83 @@
+"""What the commands share: the texts that are given, and the model that is asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from sonar_cli import render
+from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
+
+if TYPE_CHECKING:
+    from sonar_cli.api import SonarLLM
+    from sonar_cli.text.inputs import Text
+
+FILES = "[FILE|-]..."
+FILES_HELP = "The texts; - or nothing: standard input."
+
+
+def names(files: tuple[str, ...]) -> list[str]:
+    """Return the files to read: standard input where none is named."""
+    found = list(files or ("-",))
+    if "-" in found and sys.stdin.isatty():
+        raise UsageError("give a FILE, or pipe a text in")
+    return found
+
+
+class Texts:
+    """The texts of the files that are named, read one by one as they are asked for.
+
+    A file that cannot be read is said in a line, and `failed` is then True. The first two are read
+    at once, so that what is needed only for some text, or for several, is known.
+    """
+
+    def __init__(self, files: tuple[str, ...], options: InputOptions) -> None:
+        from sonar_cli.text.inputs import read_texts
+
+        self.failed = False
+        texts = read_texts(names(files), options, self._failed)
+        first = list(islice(texts, 2))
+        self.empty, self.several = not first, len(first) > 1
+        self._texts = chain(first, texts)
+
+    def __iter__(self) -> Iterator[Text]:
+        return self._texts
+
+    def _failed(self, error: SonarError) -> None:
+        render.say(str(error))
+        self.failed = True
+
+
+def open_model(
+    request: ModelRequest, runtime: Runtime, output: OutputOptions, predictor: bool = True
+) -> SonarLLM:
+    """Load a model; what it has to tell is said on stderr, each line once."""
+    from sonar_cli.api import SonarLLM
+
+    if request.embedded and runtime.threads is None:
+        # Its matrices are too small to be shared: threads would mostly wait for one another, and
+        # much longer where another process has their core.
+        runtime = replace(runtime, threads=1)
+    return SonarLLM.open(
+        request,
+        runtime,
+        predictor=predictor,
+        progress=shows_progress(output),
+        notify=render.Notices(not output.quiet),
+        detail=render.Notices(output.verbose),
+    )
+
+
+def shows_progress(output: OutputOptions) -> bool:
+    """Tell whether downloads show their progress: on a terminal, unless it is not wanted."""
+    return not output.quiet and sys.stderr.isatty()
+
+
+def report_cut(count: int, output: OutputOptions) -> None:
+    """Say how many sentences the encoder had to cut, if any."""
+    if count and not output.quiet:
+        render.say(f"{count} sentences were longer than the encoder reads and were cut")

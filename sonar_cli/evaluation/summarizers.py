@@ -1,0 +1,55 @@
+"""What summarizes texts to be compared: the type of all such functions, and our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import get_args
+
+from sonar_cli.hub.catalogue import SummaryTraining
+from sonar_cli.model.systems.base import SUMMARY_CUE, System
+from sonar_cli.options import Method, SummaryOptions
+from sonar_cli.summary.document import Document, read
+from sonar_cli.summary.plan import CONTEXT, Plan
+from sonar_cli.summary.summarize import summarize
+from sonar_cli.summary.vectors import Encoding
+from sonar_cli.text.documents import Passage
+
+# summarizer(texts, counts) -> the texts' summaries, in order. A text and a summary are sentences;
+# counts[i] is the most sentences that the summary of texts[i] may have.
+Summarizer = Callable[[Sequence[Sequence[str]], Sequence[int]], Iterable[Sequence[str]]]
+
+
+def ours(system: System, training: SummaryTraining | None) -> dict[str, Summarizer]:
+    """Return a summarizer for each method of `sonar-llm summarize` that a model knows.
+
+    `training` is what the model was trained with to write summaries. Where it is None the model
+    has not learned to, and "extractive" is the only method.
+    """
+    methods: tuple[Method, ...] = get_args(Method) if training else ("extractive",)
+    return {method: _summarizer(system, method, training) for method in methods}
+
+
+def _summarizer(system: System, method: Method, training: SummaryTraining | None) -> Summarizer:
+    options = SummaryOptions()
+    encoding = Encoding(system.codec, options.source_lang)
+    cue = (training.cue if training else None) or SUMMARY_CUE
+    context = (training.context if training else None) or CONTEXT
+
+    def summaries(
+        texts: Sequence[Sequence[str]], counts: Sequence[int]
+    ) -> Iterator[tuple[str, ...]]:
+        for sentences, count in zip(texts, counts, strict=True):
+            plan = Plan(method, count, cue, context)
+            document = _document(sentences, encoding)
+            found = summarize(document, system.codec, system, plan, options)
+            yield tuple(each.text for each in found.sentences)
+
+    return summaries
+
+
+def _document(sentences: Sequence[str], encoding: Encoding) -> Document:
+    """Return a text's sentences as they are, without splitting them again, with their vectors."""
+    ends = [len(" ".join(sentences[: number + 1])) for number in range(len(sentences))]
+    spans = zip(sentences, ends, strict=True)
+    passages = (Passage(text, end - len(text), end, 0, "prose") for text, end in spans)
+    return read(passages, encoding)

@@ -1,0 +1,171 @@
+"""Files of Hub repositories: through huggingface_hub into its own cache, one file at a time.
+
+Only the files that are read are downloaded, never a repository's code. A cached file is used as
+it is, without asking the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from sonar_cli.errors import DownloadError
+from sonar_cli.model.names import CONFIG, LANGUAGE_FILES, TOKENIZER_FILES, WEIGHTS
+from sonar_cli.model.shapes import read_json
+from sonar_cli.options import MINI
+
+
+class Hub:
+    """The Hugging Face Hub through its own library, one file at a time."""
+
+    def __init__(self, offline: bool, progress: bool) -> None:
+        self.offline = offline
+        self.progress = progress
+
+    def model(self, repository: str, own_config: bool = False) -> Path:
+        """Return the folder that holds a repository's config and weights."""
+        if not own_config:
+            self._first(repository, (CONFIG,), self._file)
+        if weights := self._cached_weights(repository):
+            return weights.parent
+        return self._first(repository, WEIGHTS, self._weights).parent
+
+    def tokenizer(self, repository: str) -> Path:
+        """Return a repository's SentencePiece file; what lists its languages comes beside it."""
+        cached = (self._cached(repository, name) for name in TOKENIZER_FILES)
+        file = next((path for path in cached if path), None)
+        file = file or self._first(repository, TOKENIZER_FILES, self._file)
+        for name in LANGUAGE_FILES:
+            self._optional(repository, name)
+        return file
+
+    def has_model(self, repository: str) -> bool:
+        """Tell whether a repository's weights are in the cache."""
+        return self._cached_weights(repository) is not None
+
+    def _weights(self, repository: str, name: str) -> Path:
+        """Get weights in one file, or in the shards that an index lists."""
+        from huggingface_hub.errors import EntryNotFoundError
+
+        from sonar_cli.model.files import locate
+
+        try:
+            return self._file(repository, name)
+        except EntryNotFoundError:
+            index = self._file(repository, f"{name}.index.json")
+        for shard in locate(index.parent):
+            self._file(repository, shard.name)
+        return index
+
+    def _cached_weights(self, repository: str) -> Path | None:
+        for name in WEIGHTS:
+            if found := self._cached(repository, name):
+                return found
+            index = self._cached(repository, f"{name}.index.json")
+            if index and all(shard.exists() for shard in _shards(index)):
+                return index
+        return None
+
+    def _first(
+        self, repository: str, names: tuple[str, ...], get: Callable[[str, str], Path]
+    ) -> Path:
+        """Get the first of the names that the repository has."""
+        from huggingface_hub.errors import EntryNotFoundError
+
+        for name in names:
+            try:
+                return get(repository, name)
+            except EntryNotFoundError:
+                continue
+        raise DownloadError(f"{repository} has no {' or '.join(names)}; is it the right one?")
+
+    def _optional(self, repository: str, name: str) -> None:
+        """Get a file if it is to be had; a repository known to lack it is not asked again."""
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import EntryNotFoundError
+
+        if try_to_load_from_cache(repository, name) is None:
+            with suppress(EntryNotFoundError, DownloadError):
+                self._file(repository, name)
+
+    def _cached(self, repository: str, name: str) -> Path | None:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(repository, name)
+        return Path(found) if isinstance(found, str) else None
+
+    def _file(self, repository: str, name: str) -> Path:
+        """Return a file of a repository, from the cache or downloaded (an old part is resumed)."""
+        if found := self._cached(repository, name):
+            return found
+        from huggingface_hub import constants, hf_hub_download, logging
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+        from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
+
+        if self.offline or constants.HF_HUB_OFFLINE:
+            forbidden = "--offline" if self.offline else "HF_HUB_OFFLINE"
+            raise DownloadError(
+                f"{repository} is not in the cache and {forbidden} forbids asking for it; run "
+                f"once without that, which downloads it, or use -m {MINI}"
+            )
+        _check_network(repository, name)
+        logging.set_verbosity_error()
+        (enable_progress_bars if self.progress else disable_progress_bars)()
+        try:
+            return Path(hf_hub_download(repository, name))
+        except LocalEntryNotFoundError as error:
+            raise DownloadError(_unreachable(repository, name)) from error
+        except EntryNotFoundError:
+            raise
+        except Exception as error:  # whatever the HTTP library of the day raises
+            raise DownloadError(_failed(repository, name, error)) from error
+
+
+@lru_cache(maxsize=1)
+def _network() -> bool:
+    """Try the Hub's address once: huggingface_hub itself would retry for half a minute."""
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    if address.scheme in getproxies():
+        return True
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+def _check_network(repository: str, name: str) -> None:
+    if not _network():
+        raise DownloadError(_unreachable(repository, name))
+
+
+def _shards(index: Path) -> list[Path]:
+    return [index.parent / shard for shard in set(read_json(index)["weight_map"].values())]
+
+
+def _unreachable(repository: str, name: str) -> str:
+    return (
+        f"could not get {name} of {repository}: the Hub cannot be reached and the file is not in "
+        f"the cache; -m {MINI} and local paths work without a network"
+    )
+
+
+def _failed(repository: str, name: str, error: Exception) -> str:
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    if isinstance(error, RepositoryNotFoundError):
+        return f"there is no repository {repository} on the Hub, or it is private; check the name"
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+    return (
+        f"could not get {name} of {repository} ({reason}); run it again to go on where it "
+        f"stopped, or use -m {MINI}"
+    )

@@ -1,0 +1,121 @@
+"""Names -> files: the model in the package, local paths, Hub repositories, sonar-space's cards."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from sonar_cli.errors import UsageError
+from sonar_cli.hub.catalogue import EMBEDDED, PUBLISHED, SONAR_DECODER, SONAR_ENCODER
+from sonar_cli.hub.download import Hub
+from sonar_cli.model.names import CONFIG
+from sonar_cli.options import MINI, ModelPaths, ModelRequest
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+Parts = dict[str, str | None]
+
+
+def resolve(
+    request: ModelRequest | None = None, *, predictor: bool = True, progress: bool = False
+) -> ModelPaths:
+    """Find a model's files, downloading what is not here unless the request is `offline`.
+
+    A directory that holds predictor/, encoder/, decoder/ and tokenizer/ is a whole model; a
+    predictor alone gets the parts beside it, or SONAR's published codec. Without `predictor` only
+    the codec is made sure of. The codec `sonar-space` knows its own cards as well, and takes them
+    where no other files are named. `progress` shows downloads on stderr. Raises UsageError for a
+    name nobody knows and DownloadError for files that are not to be had.
+    """
+    request = request or ModelRequest()
+    hub = Hub(request.offline, progress)
+    found, home = _predictor(request, hub, predictor)
+    parts: Parts = {
+        "encoder": request.encoder,
+        "decoder": request.decoder,
+        "tokenizer": request.tokenizer,
+    }
+    if request.codec == "sonar-space":
+        parts = _from_cards(parts, home, request.offline)
+    return ModelPaths(
+        **{part: _part(part, path, home, hub) for part, path in parts.items()},
+        predictor=found,
+        predictor_config=Path(request.config) if request.config else None,
+    )
+
+
+def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | None, Path | None]:
+    """Return the predictor's path, where it is wanted or here, and where its codec may lie."""
+    model = request.model
+    if model == MINI:
+        return EMBEDDED / "predictor", EMBEDDED
+    path = Path(model).expanduser()
+    if path.is_dir():
+        whole = (path / "predictor").is_dir()
+        folder = path / "predictor" if whole else path
+        if not ((folder / CONFIG).is_file() or request.config):
+            raise UsageError(f"{model} holds no {CONFIG}; it is no model (or give --config FILE)")
+        return folder, path if whole else path.parent
+    if path.is_file():
+        if request.config is None:
+            raise UsageError(f"{model} is a bare checkpoint; give its JSON with --config FILE")
+        return path, path.parent
+    known = PUBLISHED.get(model.casefold())
+    repository = known.repository if known else model
+    if not _REPOSITORY.fullmatch(repository):
+        raise UsageError(_unknown(model))
+    if not wanted:
+        return None, None
+    return hub.model(repository, own_config=request.config is not None), None
+
+
+def _from_cards(given: Parts, home: Path | None, offline: bool) -> Parts:
+    """Replace the names of sonar-space's cards by their files."""
+    from sonar_cli.hub import cards
+
+    own = {"encoder": cards.ENCODER, "decoder": cards.DECODER, "tokenizer": cards.ENCODER}
+    if given["encoder"] and _is_card(given["encoder"]):
+        own["tokenizer"] = given["encoder"]
+    found: Parts = {}
+    for part, name in given.items():
+        if name is None and not _beside(home, part):
+            name = own[part]
+        if name is not None and _is_card(name):
+            field = "tokenizer" if part == "tokenizer" else "checkpoint"
+            name = str(cards.card_file(name, field, offline))
+        found[part] = name
+    return found
+
+
+def _beside(home: Path | None, part: str) -> Path | None:
+    """Return a part's folder beside the model, if there is one."""
+    return home / part if home is not None and (home / part).is_dir() else None
+
+
+def _is_card(name: str) -> bool:
+    return not (Path(name).expanduser().exists() or _REPOSITORY.fullmatch(name))
+
+
+def _part(part: str, given: str | None, home: Path | None, hub: Hub) -> Path:
+    if given is not None:
+        path = Path(given).expanduser()
+        if path.exists():
+            return path
+        if not _REPOSITORY.fullmatch(given):
+            raise UsageError(f"--{part} {given}: no such file, directory or Hub repository")
+        return hub.tokenizer(given) if part == "tokenizer" else hub.model(given)
+    if beside := _beside(home, part):
+        return beside
+    if part == "tokenizer":
+        return hub.tokenizer(SONAR_ENCODER)
+    return hub.model(SONAR_ENCODER if part == "encoder" else SONAR_DECODER)
+
+
+def _unknown(model: str) -> str:
+    names = [MINI, *PUBLISHED]
+    near = difflib.get_close_matches(model.casefold(), names, 3, 0.4) or names
+    return (
+        f"unknown model {model!r}: no such file or directory, and no name; "
+        f"near: {', '.join(near)}, or a Hub repository owner/name"
+    )

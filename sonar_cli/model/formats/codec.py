@@ -1,0 +1,188 @@
+"""A SONAR codec's encoder and decoder on disk: read in every layout, written in Hugging Face's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sonar_cli.errors import CheckpointError
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.files import read_tensors
+from sonar_cli.model.formats.layouts import DECODER_LAYOUTS, ENCODER_LAYOUTS, Layout, State
+from sonar_cli.model.formats.strict import check, expected_shapes, other_architecture, write
+from sonar_cli.model.names import CONFIG
+from sonar_cli.model.shapes import (
+    DECODER_MAX_LEN,
+    ENCODER_MAX_LEN,
+    TransformerConfig,
+    read_json,
+)
+
+# Where a config.json does not say how many heads there are.
+HEAD_SIZE = 64
+
+# fairseq order bos, pad, eos, unk -> the tokenizer's pad, unk, bos, eos; and back.
+_FROM_FAIRSEQ_ROWS = [1, 3, 0, 2]
+_TO_FAIRSEQ_ROWS = [2, 0, 3, 1]
+
+
+def read_encoder(path: Path) -> tuple[TransformerConfig, State]:
+    """Read a SONAR text encoder in any layout: its shape and its tensors under our names."""
+    return _read_codec_half(path, "encoder", ENCODER_LAYOUTS, TextEncoder, ENCODER_MAX_LEN)
+
+
+def read_decoder(path: Path) -> tuple[TransformerConfig, State]:
+    """Read a SONAR text decoder in any layout: its shape and its tensors under our names."""
+    return _read_codec_half(path, "decoder", DECODER_LAYOUTS, TextDecoder, DECODER_MAX_LEN)
+
+
+def save_encoder(encoder: TextEncoder, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write an encoder in the Hugging Face layout: config.json and model.safetensors."""
+    state = encoder.state_dict()
+    _save_codec_half(encoder.config, state, folder, ENCODER_LAYOUTS[-1], dtype)
+
+
+def save_decoder(decoder: TextDecoder, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write a decoder in the Hugging Face layout; what folding never reads is written neutral."""
+    state = decoder.state_dict()
+    state |= folded(decoder.config)
+    _save_codec_half(decoder.config, state, folder, DECODER_LAYOUTS[-1], dtype)
+
+
+def encoder_to_fairseq2(state: State) -> State:
+    """Return an encoder's tensors under fairseq2's names, in float32."""
+    return _renamed(state, ENCODER_LAYOUTS[0])
+
+
+def decoder_to_fairseq2(config: TransformerConfig, state: State) -> State:
+    """Return a decoder's tensors under fairseq2's names, in float32, nothing missing."""
+    return _renamed(state | folded(config), DECODER_LAYOUTS[0])
+
+
+def folded(config: TransformerConfig) -> State:
+    """Return neutral tensors for the query side of cross-attention, which our decoder never reads.
+
+    A decoder's file holds them, so they are written as ones (norms) and zeros.
+    """
+    return {
+        name: torch.ones(shape) if name.endswith("norm.weight") else torch.zeros(shape)
+        for name, shape in _folded_shapes(config).items()
+    }
+
+
+def _renamed(state: State, layout: Layout) -> State:
+    return {layout.theirs(name): tensor.float() for name, tensor in state.items()}
+
+
+def _read_codec_half(
+    path: Path,
+    kind: str,
+    layouts: tuple[Layout, ...],
+    model: type[nn.Module],
+    max_len: int,
+) -> tuple[TransformerConfig, State]:
+    tensors, _ = read_tensors(path)
+    layout = next((each for each in layouts if _embedding(each) in tensors), None)
+    state, unknown = layout.rename(tensors) if layout else ({}, [])
+    is_decoder = any(".vector_attn." in name for name in state)
+    if layout is None or is_decoder != (kind == "decoder"):
+        raise CheckpointError(other_architecture(path, f"SONAR text {kind}", tensors))
+    shape = _shape(path, kind, state, max_len)
+    expected = expected_shapes(model, shape)
+    if kind == "decoder":
+        expected |= _folded_shapes(shape)
+    check(path, state, unknown, expected, layout)
+    _check_tied(path, tensors, layout)
+    if layout.permuted:
+        # The file is mapped privately: this copies a page or two, not the whole embedding.
+        state["embed.weight"][:4] = state["embed.weight"][_FROM_FAIRSEQ_ROWS]
+    if kind == "decoder":
+        state = {name: state[name] for name in state if name not in _folded_shapes(shape)}
+    return shape, state
+
+
+def _embedding(layout: Layout) -> str:
+    return layout.theirs("embed.weight")
+
+
+def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConfig:
+    """Take the dimensions from the tensors; the head size is 64 unless a config.json says."""
+    vocab_size, width = state["embed.weight"].shape
+    layers = {int(name.split(".")[1]) for name in state if name.startswith("layers.")}
+    inner = state.get("layers.0.ffn.up.weight")
+    folder = path if path.is_dir() else path.parent
+    config = folder / CONFIG
+    raw = read_json(config) if config.is_file() else {}
+    heads = int(raw.get(f"{kind}_attention_heads", 0)) or max(1, width // HEAD_SIZE)
+    if width % heads:
+        raise CheckpointError(f"{path}: {heads} heads do not divide the width {width}")
+    return TransformerConfig(
+        vocab_size=vocab_size,
+        width=width,
+        layers=max(layers, default=-1) + 1,
+        heads=heads,
+        ffn=inner.shape[0] if inner is not None else 0,
+        max_len=max_len,
+    )
+
+
+def _folded_shapes(config: TransformerConfig) -> dict[str, torch.Size]:
+    """Return what a decoder's file holds beside our tensors: the query side of cross-attention."""
+    square, row = torch.Size([config.width] * 2), torch.Size([config.width])
+    shapes = {}
+    for n in range(config.layers):
+        for part in ("q", "k"):
+            shapes[f"layers.{n}.vector_attn.{part}.weight"] = square
+            shapes[f"layers.{n}.vector_attn.{part}.bias"] = row
+        shapes[f"layers.{n}.vector_attn_norm.weight"] = row
+        shapes[f"layers.{n}.vector_attn_norm.bias"] = row
+    return shapes
+
+
+def _check_tied(path: Path, tensors: Mapping[str, Tensor], layout: Layout) -> None:
+    embedding = tensors[_embedding(layout)]
+    for name in layout.tied:
+        tied = tensors.get(name)
+        if tied is None or tied.data_ptr() == embedding.data_ptr():
+            continue
+        if tied.shape != embedding.shape or not torch.equal(tied, embedding):
+            raise CheckpointError(
+                f"{path}: {name} differs from {_embedding(layout)}, its tied twin"
+            )
+
+
+def _save_codec_half(
+    config: TransformerConfig, state: State, folder: Path, layout: Layout, dtype: torch.dtype
+) -> None:
+    state = dict(state)
+    embedding = state["embed.weight"].clone()
+    embedding[:4] = state["embed.weight"][_TO_FAIRSEQ_ROWS]
+    state["embed.weight"] = embedding
+    renamed = {layout.theirs(name): tensor for name, tensor in state.items()}
+    write(folder, _m2m100_json(config), renamed, dtype)
+
+
+def _m2m100_json(config: TransformerConfig) -> dict[str, Any]:
+    sizes = {}
+    for kind in ("encoder", "decoder"):
+        sizes[f"{kind}_layers"] = config.layers
+        sizes[f"{kind}_attention_heads"] = config.heads
+        sizes[f"{kind}_ffn_dim"] = config.ffn
+    return {
+        "model_type": "m2m_100",
+        "d_model": config.width,
+        "vocab_size": config.vocab_size,
+        **sizes,
+        "activation_function": "relu",
+        "scale_embedding": True,
+        "max_position_embeddings": config.max_len,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+        "unk_token_id": 3,
+    }

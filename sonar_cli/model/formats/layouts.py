@@ -1,0 +1,163 @@
+"""The published layouts of checkpoints: tables from their tensors' names to ours.
+
+SONAR's codec comes in three layouts: fairseq2's, fairseq's and Hugging Face's M2M100. The last two
+share their layers' names and keep the first four embedding rows in the order bos, pad, eos, unk.
+SONAR-LLM's predictor comes in one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+State = dict[str, Tensor]
+
+_FAIRSEQ2_PARTS = {
+    "self_attn.q_proj": "self_attn.q",
+    "self_attn.k_proj": "self_attn.k",
+    "self_attn.v_proj": "self_attn.v",
+    "self_attn.output_proj": "self_attn.out",
+    "self_attn_layer_norm": "self_attn_norm",
+    "encoder_decoder_attn.q_proj": "vector_attn.q",
+    "encoder_decoder_attn.k_proj": "vector_attn.k",
+    "encoder_decoder_attn.v_proj": "vector_attn.v",
+    "encoder_decoder_attn.output_proj": "vector_attn.out",
+    "encoder_decoder_attn_layer_norm": "vector_attn_norm",
+    "ffn.inner_proj": "ffn.up",
+    "ffn.output_proj": "ffn.down",
+    "ffn_layer_norm": "ffn_norm",
+}
+_FAIRSEQ_PARTS = {
+    "self_attn.q_proj": "self_attn.q",
+    "self_attn.k_proj": "self_attn.k",
+    "self_attn.v_proj": "self_attn.v",
+    "self_attn.out_proj": "self_attn.out",
+    "self_attn_layer_norm": "self_attn_norm",
+    "encoder_attn.q_proj": "vector_attn.q",
+    "encoder_attn.k_proj": "vector_attn.k",
+    "encoder_attn.v_proj": "vector_attn.v",
+    "encoder_attn.out_proj": "vector_attn.out",
+    "encoder_attn_layer_norm": "vector_attn_norm",
+    "fc1": "ffn.up",
+    "fc2": "ffn.down",
+    "final_layer_norm": "ffn_norm",
+}
+_LLAMA_PARTS = {
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn.q",
+    "self_attn.k_proj": "attn.k",
+    "self_attn.v_proj": "attn.v",
+    "self_attn.o_proj": "attn.out",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn.gate",
+    "mlp.up_proj": "ffn.up",
+    "mlp.down_proj": "ffn.down",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One published way to name a model's tensors.
+
+    `whole` maps names outside the layers to ours, `parts` those inside a layer. `tied` names are
+    further copies of the embedding; `ignored` is a pattern of names that may be there unread.
+    """
+
+    name: str
+    layers: str
+    whole: Mapping[str, str]
+    parts: Mapping[str, str]
+    tied: tuple[str, ...] = ()
+    ignored: str = r"(?!)"
+    permuted: bool = False
+
+    def rename(self, tensors: Mapping[str, Tensor]) -> tuple[State, list[str]]:
+        """Return the tensors under our names, and the names this layout does not know."""
+        ours, unknown = {}, []
+        for name, tensor in tensors.items():
+            if name in self.tied or re.fullmatch(self.ignored, name):
+                continue
+            new = self._ours(name)
+            if new is None:
+                unknown.append(name)
+            else:
+                ours[new] = tensor
+        return ours, unknown
+
+    def theirs(self, name: str) -> str:
+        """Return this layout's name for one of ours."""
+        stem, _, leaf = name.rpartition(".")
+        if match := re.fullmatch(r"layers\.(\d+)\.(.+)", stem):
+            part = next(theirs for theirs, ours in self.parts.items() if ours == match[2])
+            return f"{self.layers}.{match[1]}.{part}.{leaf}"
+        return next(theirs for theirs, ours in self.whole.items() if ours == stem) + f".{leaf}"
+
+    def _ours(self, name: str) -> str | None:
+        stem, _, leaf = name.rpartition(".")
+        if stem in self.whole:
+            return f"{self.whole[stem]}.{leaf}"
+        match = re.fullmatch(rf"{re.escape(self.layers)}\.(\d+)\.(.+)", stem)
+        if match and match[2] in self.parts:
+            return f"layers.{int(match[1])}.{self.parts[match[2]]}.{leaf}"
+        return None
+
+
+_FAIRSEQ_EXTRAS = r"(decoder\.|encoder\.)?version|(.*\.)?embed_positions\.(_float_tensor|weights)"
+
+ENCODER_LAYOUTS = (
+    Layout(
+        "fairseq2",
+        layers="encoder.layers",
+        whole={"encoder_frontend.embed": "embed", "layer_norm": "norm"},
+        parts=_FAIRSEQ2_PARTS,
+    ),
+    Layout(
+        "fairseq or Hugging Face",
+        layers="layers",
+        whole={"embed_tokens": "embed", "layer_norm": "norm"},
+        parts=_FAIRSEQ_PARTS,
+        ignored=_FAIRSEQ_EXTRAS,
+        permuted=True,
+    ),
+)
+DECODER_LAYOUTS = (
+    Layout(
+        "fairseq2",
+        layers="decoder.layers",
+        whole={"decoder_frontend.embed": "embed", "decoder.layer_norm": "norm"},
+        parts=_FAIRSEQ2_PARTS,
+        tied=("final_proj.weight",),
+    ),
+    Layout(
+        "fairseq",
+        layers="layers",
+        whole={"embed_tokens": "embed", "layer_norm": "norm"},
+        parts=_FAIRSEQ_PARTS,
+        tied=("output_projection.weight",),
+        ignored=_FAIRSEQ_EXTRAS,
+        permuted=True,
+    ),
+    Layout(
+        "Hugging Face",
+        layers="model.decoder.layers",
+        whole={"model.shared": "embed", "model.decoder.layer_norm": "norm"},
+        parts=_FAIRSEQ_PARTS,
+        tied=("lm_head.weight", "model.decoder.embed_tokens.weight"),
+        ignored=rf"model\.encoder\..*|{_FAIRSEQ_EXTRAS}",
+        permuted=True,
+    ),
+)
+PREDICTOR_LAYOUT = Layout(
+    "SONAR-LLM",
+    layers="llama_model.model.layers",
+    whole={
+        "llama_model.model.norm": "norm",
+        "forward_proj.linear": "forward_proj",
+        "reverse_proj.linear": "reverse_proj",
+    },
+    parts=_LLAMA_PARTS,
+    ignored=r"llama_model\.model\.embed_tokens\.weight|llama_model\.lm_head\.weight|sonar_decoder\..*",
+)

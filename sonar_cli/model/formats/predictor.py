@@ -1,0 +1,76 @@
+"""A SONAR-LLM predictor on disk: config.json and tensors, as its published repositories have it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.model.files import read_tensors
+from sonar_cli.model.formats.layouts import PREDICTOR_LAYOUT, State
+from sonar_cli.model.formats.strict import check, expected_shapes, other_architecture, write
+from sonar_cli.model.names import CONFIG
+from sonar_cli.model.shapes import PredictorConfig, predictor_config, read_json
+from sonar_cli.model.systems.sonar_llm import Predictor
+
+
+def read_predictor(path: Path, config: Path | None = None) -> tuple[PredictorConfig, State]:
+    """Read a SONAR-LLM: a directory with config.json, or a bare file with its JSON `config`.
+
+    Raises UsageError when a bare file comes without its config, CheckpointError otherwise.
+    """
+    shape = _read_predictor_config(path, config)
+    tensors, _ = read_tensors(path)
+    state, unknown = PREDICTOR_LAYOUT.rename(tensors)
+    if not state:
+        raise CheckpointError(other_architecture(path, "SONAR-LLM predictor", tensors))
+    check(path, state, unknown, expected_shapes(Predictor, shape), PREDICTOR_LAYOUT)
+    return shape, state
+
+
+def save_predictor(predictor: Predictor, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write a predictor as its published repositories have it: config.json and tensors."""
+    state = {PREDICTOR_LAYOUT.theirs(k): v for k, v in predictor.state_dict().items()}
+    write(folder, _predictor_json(predictor.config), state, dtype)
+
+
+def _read_predictor_config(path: Path, config: Path | None) -> PredictorConfig:
+    if config is None:
+        config = path / CONFIG
+        if not path.is_dir():
+            raise UsageError(f"{path} is a bare checkpoint; give its JSON with --config FILE")
+    try:
+        return predictor_config(read_json(config))
+    except KeyError as error:
+        raise CheckpointError(f"{config} has no {error}; is it a SONAR-LLM config?") from error
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{config}: {error}") from error
+
+
+def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
+    scaling = config.rope_scaling
+    rope = None
+    if scaling is not None:
+        rope = {"rope_type": "llama3", **asdict(scaling)}
+        rope["original_max_position_embeddings"] = rope.pop("original_max_len")
+    trained_for = {"summary_cue": config.summary_cue, "trained_len": config.trained_len}
+    return {
+        "llama_config": {
+            "hidden_size": config.hidden,
+            "intermediate_size": config.ffn,
+            "num_hidden_layers": config.layers,
+            "num_attention_heads": config.heads,
+            "num_key_value_heads": config.kv_heads,
+            "head_dim": config.head_dim,
+            "hidden_act": "silu",
+            "rms_norm_eps": config.rms_eps,
+            "rope_theta": config.rope_theta,
+            "rope_scaling": rope,
+        },
+        "embed_dim": config.embed_dim,
+        "add_begin": config.add_begin,
+        **{key: value for key, value in trained_for.items() if value is not None},
+    }

@@ -1,0 +1,72 @@
+"""Strict reading and whole writing: every tensor is there, expected, and of its shape, or an error.
+
+Errors name the file and the tensor by its name in that file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sonar_cli.errors import CheckpointError
+from sonar_cli.model.formats.layouts import Layout, State
+from sonar_cli.model.names import CONFIG, WEIGHTS
+from sonar_cli.model.shapes import LlamaConfig, TransformerConfig
+
+
+def expected_shapes(model: Any, shape: TransformerConfig | LlamaConfig) -> dict[str, torch.Size]:
+    """Return the shapes of a model's tensors by our names, without building it in memory."""
+    with torch.device("meta"):
+        return {name: tensor.shape for name, tensor in model(shape).state_dict().items()}
+
+
+def check(
+    path: Path,
+    state: State,
+    unknown: list[str],
+    expected: Mapping[str, torch.Size],
+    layout: Layout,
+) -> None:
+    """Raise CheckpointError unless `state` holds the expected tensors and nothing else.
+
+    `unknown` are further names that the file holds, as they stand there.
+    """
+    unknown = unknown + [layout.theirs(name) for name in state if name not in expected]
+    missing = [layout.theirs(name) for name in expected if name not in state]
+    if missing:
+        raise CheckpointError(f"{path} lacks {_some(missing)}; is it complete?")
+    if unknown:
+        raise CheckpointError(f"{path} holds tensors this model does not have: {_some(unknown)}")
+    for name, shape in expected.items():
+        if state[name].shape != shape:
+            raise CheckpointError(
+                f"{path}: {layout.theirs(name)} has the shape {list(state[name].shape)}, "
+                f"but {list(shape)} is expected"
+            )
+
+
+def other_architecture(path: Path, wanted: str, tensors: Mapping[str, Tensor]) -> str:
+    """Say that a file holds another model than the one wanted."""
+    first = next(iter(tensors), "nothing")
+    return f"{path} is not a {wanted}: its first tensor is {first}"
+
+
+def write(folder: Path, config: Mapping[str, Any], state: State, dtype: torch.dtype) -> None:
+    """Write a folder of config.json and model.safetensors in `dtype`, readable for everyone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
+    file = folder / WEIGHTS[0]
+    save_file(stored, str(file), metadata={"format": "pt"})
+    file.chmod(0o644)  # safetensors writes for the owner alone
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,76 @@
+"""Sentence vectors in files: .npy arrays and JSON Lines, as `sonar-llm encode` writes them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from sonar_cli.errors import InputError
+from sonar_cli.text.files import read_bytes, shown_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+def read_vectors(name: str) -> npt.NDArray[np.float32]:
+    """Read sentence vectors (N, D): a .npy array, or JSON Lines with a "vector" in each object.
+
+    Raises InputError for anything else, for no vectors, and for values that are not finite.
+    """
+    import numpy as np
+
+    raw = read_bytes(name)
+    shown = shown_name(name)
+    if not raw:
+        raise InputError(f"{shown} is empty; give what `sonar-llm encode` wrote")
+    array = _npy(raw, shown) if raw.startswith(b"\x93NUMPY") else _json_lines(raw, shown)
+    if array.ndim != 2 or not len(array) or array.dtype.kind not in "fiu":
+        raise InputError(
+            f"{shown} holds an array of shape {array.shape} and type {array.dtype}, not vectors "
+            "(N, D) of numbers"
+        )
+    vectors = array.astype(np.float32)
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise InputError(f"{shown}: vector {row} holds NaN or infinite values")
+    return vectors
+
+
+def _npy(raw: bytes, shown: str) -> npt.NDArray[Any]:
+    import numpy as np
+
+    try:
+        array: npt.NDArray[Any] = np.load(io.BytesIO(raw), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{shown} is a broken .npy file ({error}); encode again") from error
+    return array
+
+
+def _json_lines(raw: bytes, shown: str) -> npt.NDArray[Any]:
+    import numpy as np
+
+    rows = []
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append([float(value) for value in json.loads(line)["vector"]])
+        except (ValueError, TypeError, KeyError):
+            raise InputError(
+                f'{shown}: line {number} is no JSON object with a "vector"; give a .npy array or '
+                "what `sonar-llm encode --format jsonl` wrote"
+            ) from None
+    if len({len(row) for row in rows}) > 1:
+        raise InputError(f"{shown}: the vectors differ in length")
+    return np.array(rows, dtype=np.float32)
+
+
+def npy(array: npt.NDArray[Any]) -> bytes:
+    """Return an array in NumPy's .npy format."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
