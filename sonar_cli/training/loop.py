@@ -6,6 +6,7 @@ and resumed ends with the same weights as one that was not.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -75,7 +76,7 @@ def fit(
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         try:
             for step in bar(range(start, schedule.steps), name, progress):
-                torch.manual_seed(schedule.seed * schedule.steps + step)
+                torch.manual_seed(_step_seed(schedule.seed, step))
                 figures = run.step(step, loss(step))
                 if evaluate and (step + 1) % schedule.evaluate_every == 0:
                     figures |= _evaluated(modules, evaluate)
@@ -85,6 +86,19 @@ def fit(
                 run.save_if_due()
         finally:
             run.save()
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Return the seed of a step's random numbers, 0 <= seed < 2**64.
+
+    The seeds of a run are an arithmetic progression modulo 2**64. Its start and its odd stride are
+    a hash of `seed`, so the progressions of two runs have nothing in common.
+    """
+    raw = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
+    start, stride = (int.from_bytes(half, "little") for half in (raw[:8], raw[8:]))
+    # On the CPU torch uses the low 32 bits alone: of 100,000 hashed seeds two would likely agree
+    # in them. With an odd stride no two of a run's first 2**32 steps do.
+    return (start + step * (stride | 1)) % 2**64
 
 
 class _Run:

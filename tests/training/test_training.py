@@ -20,7 +20,7 @@ from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.training.batches import Batches, Rows
-from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.loop import Schedule, _step_seed, fit
 from sonar_cli.training.objectives import (
     decoding_loss,
     next_sentence_loss,
@@ -207,6 +207,40 @@ def test_rate_warms_up_and_falls_to_nothing() -> None:
     assert rates[0] == pytest.approx(0.2) and max(rates) == rates[9] == 2.0
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert schedule.rate(55) == pytest.approx(1.0) and 0 < rates[-1] < 0.01
+
+
+def _draws(folder: Path, steps: int, seed: int) -> list[float]:
+    """Return the first random number that each step of a run draws."""
+    drawn: list[float] = []
+    schedule = Schedule(steps=steps, lr=1e-2, warmup=5, seed=seed)
+    toy(folder, lambda step: drawn.append(torch.rand(()).item()), schedule)
+    return drawn
+
+
+def test_draws_depend_on_the_seed_and_the_step_alone(tmp_path: Path) -> None:
+    short = _draws(tmp_path / "short", steps=30, seed=0)
+    long = _draws(tmp_path / "long", steps=60, seed=0)
+    other = _draws(tmp_path / "other", steps=30, seed=1)
+    assert long[:30] == short
+    assert len({*long, *other}) == 60 + 30
+
+
+@pytest.mark.parametrize("seed", [0, 1, -1, 2**32, 2**64])
+def test_the_seeds_of_steps_are_distinct_where_the_cpu_reads_them(seed: int) -> None:
+    steps = [*range(100_000), 2**32 - 1]
+    seeds = [_step_seed(seed, step) for step in steps]
+    assert min(seeds) >= 0 and max(seeds) < 2**64
+    # torch's CPU generator takes the low 32 bits of a seed
+    assert len({each % 2**32 for each in seeds}) == len(steps)
+    torch.manual_seed(seeds[0])
+    drawn = torch.rand(3)
+    torch.manual_seed(seeds[0] % 2**32)
+    assert torch.equal(torch.rand(3), drawn)
+
+
+def test_neighbouring_seeds_share_no_step() -> None:
+    one, other = ({_step_seed(seed, step) for step in range(50_000)} for seed in (0, 1))
+    assert not one & other
 
 
 def test_killed_and_resumed_is_as_if_nothing_had_been(tmp_path: Path) -> None:
