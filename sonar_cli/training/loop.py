@@ -148,7 +148,8 @@ def require_same(path: Path, made: Record | None, wanted: Record) -> None:
         raise UsageError(f"nothing tells what {path} was made with: give {_ADVICE}")
     different: list[str] = []
     for section, values in wanted.items():
-        found = list(_differences(made.get(section, {}), values))
+        known = made.get(section)
+        found = list(_differences(known if isinstance(known, Mapping) else {}, values))
         if section == "weights" and len(found) > _NAMED_WEIGHTS:
             found[_NAMED_WEIGHTS:] = [f"{len(found)} weights in all"]
         different += found

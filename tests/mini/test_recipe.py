@@ -194,6 +194,13 @@ def test_other_text_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -
     _assert_refused(trained, message)
 
 
+@pytest.mark.parametrize("content", ["{}", '{"sizes": 3, "data": []}'])
+def test_a_record_that_lacks_values_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(content)
+    with pytest.raises(UsageError, match=r"made with no codec_stories, now 40; .*no seed, now 0"):
+        _train(tmp_path)
+
+
 def test_the_probe_only_measures_and_may_change(trained: Path) -> None:
     before = _weights(trained)
     _train(trained, replace(SIZES, probe=3))
