@@ -150,9 +150,9 @@ def _discard(out: Path) -> None:
 def _sentences(sizes: Sizes, seed: int) -> list[str]:
     """Return the codec's training text: the sentences and summaries of the stories, and others.
 
-    A sentence that n stories share is repeated isqrt(n) times, so that the fixed sentences of the
-    grammar are learned but do not dominate. The marks of a text's begin, end and summary make up
-    three in a hundred of that, text from outside the world another five in a hundred.
+    A sentence that n stories share is repeated isqrt(n) times, so that the sentences every story
+    has are learned but do not dominate. To these are added the three marks (begin, end, summary
+    cue), each 1 % as often, and 5 % of text from outside the world.
     """
     told = world.stories(sizes.codec_stories, seed)
     counts = Counter(chain.from_iterable(each.sentences + each.summary for each in told))
@@ -164,7 +164,7 @@ def _sentences(sizes: Sizes, seed: int) -> list[str]:
 def _other_text(count: int, seed: int) -> Iterator[str]:
     """Yield random words and, every fourth time, random characters.
 
-    The stories alone would leave most pieces of the vocabulary, and all bytes, untrained.
+    Without them, pieces and word orders that the grammar never writes would stay untrained.
     """
     draw = random.Random(seed)
     words = sorted(world.vocabulary())
