@@ -91,9 +91,9 @@ def fit(
     schedule does not tell: batch size, the model's configuration, a `digest` of the data.
 
     Raises UsageError when the checkpoint was made with another recipe, other weights (their names,
-    shapes, dtypes, which of them are trained) or another schedule. Only `log_every`,
-    `evaluate_every` and `save_seconds` may change: no weight depends on them. Then the modules,
-    the log and the checkpoint are left as they were. Raises CheckpointError when it is broken.
+    shapes, dtypes, which of them are trained) or another schedule, and CheckpointError when it
+    cannot be read; the modules, the log and the checkpoint are then left as they were. Of the
+    schedule `log_every`, `evaluate_every` and `save_seconds` may change: no weight depends on them.
 
     When training ends early, by Ctrl-C or an error, the state after the last complete step is
     saved; when that happens within an optimizer update, the checkpoint before it stays.
@@ -193,8 +193,8 @@ def _shown(value: Any) -> str:
 def _step_seed(seed: int, step: int) -> int:
     """Return the seed of a step's random numbers, 0 <= seed < 2**64.
 
-    The seeds of a run are an arithmetic progression modulo 2**64. Its start and its odd stride are
-    a hash of `seed`, so the progressions of two runs have nothing in common.
+    The seeds of a run are an arithmetic progression modulo 2**64, whose start and odd stride are a
+    hash of `seed`: two runs have at most single steps in common, and these by chance.
     """
     raw = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
     start, stride = (int.from_bytes(half, "little") for half in (raw[:8], raw[8:]))
