@@ -1,8 +1,12 @@
 """The recipe of `mini`: story world -> tokenizer -> codec -> predictor -> published layouts.
 
-Every stage is skipped when what it makes is there, and training resumes where it was, so a killed
-run goes on. The codec learns reconstruction. The predictor first learns where the next sentence's
-vector lies, which needs no decoder, and then by the paper's objective to have it decoded.
+The codec learns to reconstruct a sentence from its vector. The predictor is trained in two stages:
+first on the squared error of the next sentence's vector, which needs no decoder, then on the
+paper's objective, the cross-entropy of the next sentence through the frozen decoder.
+
+A run that was killed goes on: a stage whose output exists is skipped, and training resumes from its
+checkpoint. `recipe.json` states what the outputs were made with; with other sizes, another seed or
+other text the run is refused.
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ import shutil
 import string
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,11 +42,20 @@ from sonar_cli.model.shapes import (
     PredictorConfig,
     RopeScaling,
     TransformerConfig,
+    read_json,
 )
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.training.batches import Batches, Ints, Rows
-from sonar_cli.training.loop import Schedule, bar, fit
+from sonar_cli.training.loop import (
+    Record,
+    Schedule,
+    bar,
+    digest,
+    fit,
+    require_same,
+    write_whole,
+)
 from sonar_cli.training.objectives import (
     next_sentence_loss,
     next_vector_loss,
@@ -53,14 +66,21 @@ from sonar_cli.world.patterns import BEATS
 
 LANG = "eng_Latn"
 WIDTH = 256
-# Sentences encoded between two moves of the progress bar.
+# Sentences encoded between two updates of the progress bar.
 _CHUNK = 5_000
+# The folders that the stages write.
+_STAGES = ("tokenizer", "codec", "predictor", "model")
 Trained = TypeVar("Trained", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is trained, on how much. Batches count sentences (codec) and stories (predictor)."""
+    """Amounts of text, batch sizes, numbers of steps and learning rates of the stages.
+
+    A batch of the codec counts sentences, one of the predictor stories. `vocabulary` is the most
+    pieces the tokenizer may have, `noise` the standard deviation of the noise on the codec's
+    vectors in units of their RMS, `probe` the number of held-out sentences that measure the codec.
+    """
 
     codec_stories: int = 40_000
     predictor_stories: int = 32_000
@@ -89,30 +109,58 @@ def train(
 ) -> Path:
     """Train `mini` from nothing into `out`; return the folder that holds the finished model.
 
-    `out/model` gets encoder/, decoder/, predictor/ and tokenizer/ in one move at the end; logs and
-    checkpoints stay beside it. Without `resume` what lies in `out` is made anew.
+    `out/model` gets encoder/, decoder/, predictor/ and tokenizer/ in one move at the end; logs,
+    checkpoints and `recipe.json` stay beside it. Without `resume` all of them are made anew.
+    Raises UsageError, before anything is written, when `out` was made with another recipe.
     """
     sizes = sizes or Sizes()
     if threads:
         torch.set_num_threads(threads)
-    if not resume:
-        for stage in ("tokenizer", "codec", "predictor", "model"):
-            shutil.rmtree(out / stage, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
     where = pick_device(device)
-    torch.manual_seed(seed)
+    if not resume:
+        _discard(out)
     texts = _sentences(sizes, seed)
+    _keep_record(out, _record(sizes, seed, texts))
+    torch.manual_seed(seed)
     tokenizer = _tokenizer(out / "tokenizer", texts, sizes)
     codec = _codec(out / "codec", tokenizer, texts, sizes, seed, where, progress)
     predictor = _predictor(out / "predictor", codec, sizes, seed, where, progress)
     return _export(out, codec, predictor)
 
 
-def _sentences(sizes: Sizes, seed: int) -> list[str]:
-    """Return the codec's text: the training stories' sentences, and a little else.
+def _record(sizes: Sizes, seed: int, texts: Iterable[str]) -> Record:
+    """Return what the model is made with; `probe` is left out, as it only measures."""
+    trained = {name: value for name, value in asdict(sizes).items() if name != "probe"}
+    return {"sizes": trained, "data": {"seed": seed, "texts": digest(texts)}}
 
-    A sentence that stories share comes as often as the root of their number: one that is always
-    the same is worth knowing, but not a hundredth of all the text.
+
+def _keep_record(out: Path, record: Record) -> None:
+    """Write `recipe.json` into an unused folder, or check it; UsageError when it differs."""
+    file = out / "recipe.json"
+    if file.exists():
+        require_same(out, read_json(file), record)
+    elif any((out / stage).exists() for stage in _STAGES):
+        require_same(out, None, record)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(file, json.dumps(record, indent=2) + "\n")
+
+
+def _discard(out: Path) -> None:
+    """Remove the record and the output of every stage."""
+    # The record goes first: when this is cut short, what is left is refused and not reused.
+    (out / "recipe.json").unlink(missing_ok=True)
+    for stage in _STAGES:
+        if (out / stage).exists():
+            shutil.rmtree(out / stage)
+
+
+def _sentences(sizes: Sizes, seed: int) -> list[str]:
+    """Return the codec's training text: the sentences and summaries of the stories, and others.
+
+    A sentence that n stories share is repeated isqrt(n) times, so that the sentences every story
+    has are learned but do not dominate. To these are added the three marks (begin, end, summary
+    cue), each 1 % as often, and 5 % of text from outside the world.
     """
     told = world.stories(sizes.codec_stories, seed)
     counts = Counter(chain.from_iterable(each.sentences + each.summary for each in told))
@@ -122,7 +170,10 @@ def _sentences(sizes: Sizes, seed: int) -> list[str]:
 
 
 def _other_text(count: int, seed: int) -> Iterator[str]:
-    """Text from outside the world, so that its pieces are known: word salad, numbers, letters."""
+    """Yield random words and, every fourth time, random characters.
+
+    Without them, pieces and word orders that the grammar never writes would stay untrained.
+    """
     draw = random.Random(seed)
     words = sorted(world.vocabulary())
     letters = string.ascii_letters + string.digits + "äéñøßçæü" + string.punctuation
@@ -137,6 +188,7 @@ def _other_text(count: int, seed: int) -> Iterator[str]:
 
 
 def _tokenizer(folder: Path, texts: Sequence[str], sizes: Sizes) -> Tokenizer:
+    """Train a SentencePiece unigram model on the texts unless the folder has one; load it."""
     file = folder / "sentencepiece.bpe.model"
     if not file.exists():
         import sentencepiece
@@ -174,6 +226,7 @@ def _codec(
     device: torch.device,
     progress: bool,
 ) -> NativeCodec:
+    """Train encoder and decoder to reconstruct the texts; return them frozen."""
     encoder = TextEncoder(_codec_config(tokenizer, 768, ENCODER_MAX_LEN)).to(device)
     decoder = TextDecoder(_codec_config(tokenizer, 1024, DECODER_MAX_LEN)).to(device)
     target = Rows.of(tokenizer.target(text, LANG) for text in texts)
@@ -194,13 +247,28 @@ def _codec(
 
     schedule = Schedule(sizes.codec_steps, sizes.codec_rate, warmup=300, seed=seed)
     modules = {"encoder": encoder, "decoder": decoder}
-    fit(modules, loss, schedule, folder, name="codec", evaluate=exact, progress=progress)
+    recipe = {
+        "codec_batch": sizes.codec_batch,
+        "noise": sizes.noise,
+        "sentences": _digest(source, target),
+        "encoder": asdict(encoder.config),
+        "decoder": asdict(decoder.config),
+    }
+    fit(
+        modules, loss, schedule, folder,
+        name="codec", recipe=recipe, evaluate=exact, progress=progress,
+    )  # fmt: skip
     _freeze(encoder)
     _freeze(decoder)
     return codec
 
 
+def _digest(*data: Rows) -> str:
+    return digest(array for rows in data for array in (rows.flat, rows.starts))
+
+
 def _probe(count: int, seed: int) -> list[str]:
+    """Return one sentence of each of `count` held-out stories."""
     told = world.stories(count, seed, held_out=True)
     return [each.sentences[number % len(each.sentences)] for number, each in enumerate(told)]
 
@@ -208,6 +276,7 @@ def _probe(count: int, seed: int) -> list[str]:
 def _predictor(
     folder: Path, codec: NativeCodec, sizes: Sizes, seed: int, device: torch.device, progress: bool
 ) -> Predictor:
+    """Train the predictor on vectors, then through the frozen decoder; return it frozen."""
     predictor = Predictor(_predictor_config()).to(device)
     stories = _Stories.of(world.stories(sizes.predictor_stories, seed))
     vectors = _vectors(folder / "vectors.pt", codec, stories.texts, progress)
@@ -227,18 +296,32 @@ def _predictor(
         wanted = target.padded(following, device)
         return next_sentence_loss(predictor, codec.decoder, given, mask, wanted)
 
+    recipe: dict[str, Any] = {
+        "predictor_batch": sizes.predictor_batch,
+        "stories": _digest(stories.given, stories.following),
+        "sentences": _digest(target),
+        "vectors": digest([vectors.numpy()]),
+        "predictor": asdict(predictor.config),
+    }
     for name, loss, steps, rate in (
         ("vectors", vector_loss, sizes.vector_steps, sizes.vector_rate),
         ("sentences", sentence_loss, sizes.sentence_steps, sizes.sentence_rate),
     ):
         schedule = Schedule(steps, rate, warmup=200, seed=seed)
-        fit({"predictor": predictor}, loss, schedule, folder / name, name=name, progress=progress)
+        fit(
+            {"predictor": predictor}, loss, schedule, folder / name,
+            name=name, recipe=recipe, progress=progress,
+        )  # fmt: skip
     return _freeze(predictor)
 
 
 @dataclass(frozen=True)
 class _Stories:
-    """What the predictor reads and what follows, story by story, as numbers of `texts`."""
+    """The predictor's training data: sentences are numbers, the indices into `texts`.
+
+    Row i of `given` is story i as the predictor reads it; row i of `following`, of the same length,
+    holds for each of these sentences the one to predict.
+    """
 
     texts: list[str]
     given: Rows
@@ -246,7 +329,7 @@ class _Stories:
 
     @classmethod
     def of(cls, stories: Iterable[world.Story]) -> _Stories:
-        """Number the sentences of the stories; every second one comes with its summary."""
+        """Number the sentences of the stories; every second story includes its summary."""
         numbers: dict[str, int] = {}
 
         def rows(documents: Iterable[list[str]]) -> Rows:
@@ -262,9 +345,11 @@ class _Stories:
     def batch(
         self, stories: Ints, vectors: Tensor, device: torch.device
     ) -> tuple[Tensor, Tensor, Ints]:
-        """Return what is given (B, T, D), its mask (B, T), and the texts that follow (mask.sum(),).
+        """Return the vectors given, their mask, and the numbers of the sentences to predict.
 
-        `vectors` (texts, D) are those of `texts`.
+        `stories` are B row numbers and `vectors` (texts, D) the vectors of `texts`. The result is
+        given (B, T, D) float32, filled up with 0; mask (B, T) bool, True where a sentence is; and
+        following (mask.sum(),) int, in the mask's row-major order.
         """
         given = [self.given.row(story) for story in stories]
         batch = torch.zeros(len(given), max(map(len, given)), vectors.shape[1])
@@ -277,10 +362,11 @@ class _Stories:
 
 
 def _document(story: world.Story, with_summary: bool) -> tuple[list[str], list[str]]:
-    """Return a story's sentences as given and, sentence by sentence, what follows each of them.
+    """Return the sentences the predictor reads and, for each of them, the sentence to predict.
 
-    A story is followed by its end whether or not the cue and its summary come after it, so that
-    one predictor learns to end stories and to sum them up.
+    After a story's last sentence the end mark is to be predicted, even where the summary cue and
+    the summary are appended: the cue is only ever given, so one predictor learns both to end a
+    story and to summarize it when asked.
     """
     given = [BEGIN_SENTENCE, *story.sentences]
     following = [*story.sentences, END_SENTENCE]
@@ -291,7 +377,10 @@ def _document(story: world.Story, with_summary: bool) -> tuple[list[str], list[s
 
 
 def _vectors(file: Path, codec: NativeCodec, sentences: list[str], progress: bool) -> Tensor:
-    """Encode every sentence once; float16, because they are many and inputs only."""
+    """Return the sentences' vectors (N, D) float16, mapped from `file`, which is made if missing.
+
+    float16 halves the file, and the vectors are inputs and targets only.
+    """
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         starts = bar(range(0, len(sentences), _CHUNK), "encoding", progress)

@@ -1,4 +1,4 @@
-"""Texts as arrays of token ids, and batches that a step number alone determines."""
+"""Training data: rows of token ids in one array, and shuffled batches of row numbers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from sonar_cli.model.codec.tokenizer import PAD
 
 Ints = npt.NDArray[np.int64]
 
-# Batches are cut from so many batches' worth of rows sorted by length: little padding, much mixing.
+# Rows are sorted by length within a pool of this many batches. A larger pool means less padding,
+# a smaller one more random batches.
 _POOL = 50
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of ids in one flat array: row i is `flat[starts[i] : starts[i + 1]]`."""
+    """Rows of ids of different lengths, stored in one flat array.
+
+    Row i is `flat[starts[i] : starts[i + 1]]`; `starts` has one more entry than there are rows.
+    """
 
     flat: npt.NDArray[np.int32]
     starts: Ints
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> Rows:
-        """Pack rows.
+        """Store the rows in one array.
 
         >>> Rows.of([[1, 2], [3]]).lengths.tolist()
         [2, 1]
@@ -42,15 +46,15 @@ class Rows:
 
     @property
     def lengths(self) -> Ints:
-        """Ids in each row."""
+        """Return the number of ids in each row (rows,)."""
         return np.diff(self.starts)
 
     def row(self, number: int) -> npt.NDArray[np.int32]:
-        """Return a row's ids."""
+        """Return the ids of a row, a view into `flat`."""
         return self.flat[self.starts[number] : self.starts[number + 1]]
 
     def padded(self, rows: Sequence[int] | Ints, device: torch.device | str = "cpu") -> Tensor:
-        """Return the chosen rows (N, longest) int64, filled up with pad."""
+        """Return the given rows in that order (N, longest) int64, padded on the right with PAD."""
         chosen = [self.row(i) for i in rows]
         batch = np.full((len(chosen), max(map(len, chosen))), PAD, dtype=np.int64)
         for line, ids in zip(batch, chosen, strict=True):
@@ -59,7 +63,10 @@ class Rows:
 
 
 class Batches:
-    """Endless shuffled batches of row numbers; batch `step` is the same whenever it is asked for.
+    """Shuffled batches of row numbers for any number of epochs.
+
+    The batch of a step depends on `lengths`, `batch_size`, `seed` and the step alone, not on which
+    batches were asked for before. Rows of similar length share a batch.
 
     >>> batches = Batches(np.array([3, 1, 2, 2]), batch_size=2, seed=0)
     >>> sorted(np.concatenate([batches.at(0), batches.at(1)]).tolist())
@@ -70,22 +77,26 @@ class Batches:
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
-        # Making an epoch's plan anew for every step would cost more than the step.
+        # The current epoch's number and batches: computing them for every step would be slow.
         self._plan: tuple[int, list[Ints]] | None = None
 
     @property
     def per_epoch(self) -> int:
-        """Batches in one pass; the rows that do not fill a batch wait for another epoch."""
+        """Return the number of batches in an epoch.
+
+        Rows that do not fill a batch are left out; each epoch leaves out others.
+        """
         return max(1, len(self.lengths) // self.batch_size)
 
     def at(self, step: int) -> Ints:
-        """Return the row numbers of a step's batch (batch_size,)."""
+        """Return the row numbers of a step's batch (batch_size,); all rows if they are fewer."""
         epoch, number = divmod(step, self.per_epoch)
         if self._plan is None or self._plan[0] != epoch:
             self._plan = (epoch, self._shuffled(epoch))
         return self._plan[1][number]
 
     def _shuffled(self, epoch: int) -> list[Ints]:
+        """Return an epoch's batches: shuffle, sort by length within pools, cut, shuffle again."""
         random = np.random.default_rng([self.seed, epoch])
         order = random.permutation(len(self.lengths))
         pool = _POOL * self.batch_size

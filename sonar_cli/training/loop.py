@@ -1,33 +1,54 @@
-"""The training loop: AdamW with warm-up and cosine, a log in JSON Lines, and resuming.
+"""The training loop: AdamW, a learning rate with warm-up and cosine decay, a log, checkpoints.
 
-A step's batch and its random numbers depend on the step's number alone, so a run that was killed
-and resumed ends with the same weights as one that was not.
+The batch and the random numbers of a step depend on the seed and the step's number alone, so a run
+that was killed and resumed ends with the same weights as one that was not. A checkpoint holds a
+record of what it was made with, and a run with anything else refuses to go on from it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+import pickle
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-# step -> its loss (scalar, with gradients)
+from sonar_cli.errors import CheckpointError, UsageError
+
+# Computes the loss of a step from its number: a scalar with gradients.
 Loss = Callable[[int], Tensor]
-# -> figures for the log
+# Computes figures for the log, by name.
 Evaluate = Callable[[], Mapping[str, float]]
+# What something was made with: sections of named values. A value is JSON, maybe a mapping again.
+Record = Mapping[str, Mapping[str, Any]]
+
+# These fields of a schedule decide when something is written, and no weight depends on them.
+_FREE = ("log_every", "evaluate_every", "save_seconds")
+# Another width changes nearly every tensor of a model: a few names tell as much as all of them.
+_NAMED_WEIGHTS = 3
+_ADVICE = "another folder, or --no-resume to start anew"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: `lr` is the peak, reached after `warmup` steps, then a cosine to 0."""
+    """Number of steps, learning rate, regularization, and how often a run reports and saves.
+
+    The learning rate rises linearly to `lr` within `warmup` steps and falls to 0 along a cosine.
+    `weight_decay` is AdamW's, `clip` the largest norm of the gradient, and `seed` that of the
+    steps' random numbers. The log gets the mean loss every `log_every` steps and the evaluation's
+    figures every `evaluate_every`; a checkpoint is written every `save_seconds`.
+    """
 
     steps: int
     lr: float
@@ -58,24 +79,33 @@ def fit(
     folder: Path,
     *,
     name: str = "train",
+    recipe: Mapping[str, Any] | None = None,
     evaluate: Evaluate | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> None:
     """Train the modules' parameters that require gradients, in place.
 
-    `folder` gets `log.jsonl` and `checkpoint.pt`; with `resume` a checkpoint there is continued.
-    Whatever ends it early, Ctrl-C too, the last whole step is saved first (in the middle of an
-    update there is none: then the checkpoint before it stays).
+    `folder` gets `log.jsonl` and `checkpoint.pt`. With `resume` a checkpoint there is continued;
+    without, it is removed. `recipe` states as JSON-like values what `loss` is made of and the
+    schedule does not tell: batch size, the model's configuration, a `digest` of the data.
+
+    Raises UsageError when the checkpoint was made with another recipe, other weights (their names,
+    shapes, dtypes, which of them are trained) or another schedule, and CheckpointError when it
+    cannot be read; the modules, the log and the checkpoint are then left as they were. Of the
+    schedule `log_every`, `evaluate_every` and `save_seconds` may change: no weight depends on them.
+
+    When training ends early, by Ctrl-C or an error, the state after the last complete step is
+    saved; when that happens within an optimizer update, the checkpoint before it stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(modules, schedule, folder)
-    start = run.restore() if resume else 0
+    run = _Run(modules, schedule, folder, recipe or {})
+    start = run.restore() if resume else run.discard()
     _cut_log(folder / "log.jsonl", start)
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         try:
             for step in bar(range(start, schedule.steps), name, progress):
-                torch.manual_seed(schedule.seed * schedule.steps + step)
+                torch.manual_seed(_step_seed(schedule.seed, step))
                 figures = run.step(step, loss(step))
                 if evaluate and (step + 1) % schedule.evaluate_every == 0:
                     figures |= _evaluated(modules, evaluate)
@@ -87,16 +117,110 @@ def fit(
             run.save()
 
 
+def digest(parts: Iterable[str | npt.NDArray[Any]]) -> str:
+    """Return a short hash of texts and arrays, the same in every process.
+
+    It depends on the order of the parts, where one ends and the next begins, and the dtype and
+    shape of an array. At 64 bits it tells data sets apart; it is no protection from forgery.
+
+    >>> digest(["ab", "c"]) == digest(["a", "bc"])
+    False
+    """
+    state = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        if isinstance(part, str):
+            data: Any = part.encode()
+            state.update(f"text {len(data)} ".encode())
+        else:
+            data = np.ascontiguousarray(part).reshape(-1)
+            state.update(f"array {part.dtype.str} {part.shape} ".encode())
+        state.update(data)
+    return f"blake2b:{state.hexdigest()}"
+
+
+def require_same(path: Path, made: Record | None, wanted: Record) -> None:
+    """Raise UsageError, in one line, unless what lies at `path` was made with what is wanted.
+
+    `made` is the record kept with it, None where there is none. The message names each value that
+    differs, the old and the new one; of differing "weights" it names the first three.
+    """
+    if made is None:
+        raise UsageError(f"nothing tells what {path} was made with: give {_ADVICE}")
+    different: list[str] = []
+    for section, values in wanted.items():
+        known = made.get(section)
+        found = list(_differences(known if isinstance(known, Mapping) else {}, values))
+        if section == "weights" and len(found) > _NAMED_WEIGHTS:
+            found[_NAMED_WEIGHTS:] = [f"{len(found)} weights in all"]
+        different += found
+    if different:
+        listed = "; ".join(different)
+        raise UsageError(f"{path} was made with {listed}: give the same recipe, {_ADVICE}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file beside its place, then move it there: it is never seen half written."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Say what differs, value by value; the names within a mapping are joined with dots."""
+    old, new = dict(_flat(made)), dict(_flat(wanted))
+    for name in {**old, **new}:
+        if name not in new:
+            yield f"{name} {_shown(old[name])}, now left out"
+        elif name not in old:
+            yield f"no {name}, now {_shown(new[name])}"
+        elif old[name] != new[name]:
+            yield f"{name} {_shown(old[name])}, not {_shown(new[name])}"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _shown(value: Any) -> str:
+    # As JSON even a text of several lines takes one.
+    return json.dumps(value, ensure_ascii=False).strip('"')
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Return the seed of a step's random numbers, 0 <= seed < 2**64.
+
+    The seeds of a run are an arithmetic progression modulo 2**64, whose start and odd stride are a
+    hash of `seed`: two runs have at most single steps in common, and these by chance.
+    """
+    raw = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
+    start, stride = (int.from_bytes(half, "little") for half in (raw[:8], raw[8:]))
+    # On the CPU torch uses the low 32 bits alone: of 100,000 hashed seeds two would likely agree
+    # in them. With an odd stride no two of a run's first 2**32 steps do.
+    return (start + step * (stride | 1)) % 2**64
+
+
 class _Run:
     """The state of one training run, in memory and on disk."""
 
-    def __init__(self, modules: Mapping[str, nn.Module], schedule: Schedule, folder: Path) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        schedule: Schedule,
+        folder: Path,
+        recipe: Mapping[str, Any],
+    ) -> None:
         self.modules = modules
         self.schedule = schedule
         self.file = folder / "checkpoint.pt"
+        self.made_with = _record(modules, schedule, recipe)
         self.parameters = [
             parameter
-            for module in modules.values()
+            # The optimizer keeps its state by position, so the order must not be the caller's.
+            for _, module in sorted(modules.items())
             for parameter in module.parameters()
             if parameter.requires_grad
         ]
@@ -113,6 +237,7 @@ class _Run:
         self.whole = True
 
     def step(self, step: int, loss: Tensor) -> dict[str, float]:
+        """Update the parameters; return the figures for the log."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(step)
         self.optimizer.zero_grad(set_to_none=True)
@@ -135,6 +260,7 @@ class _Run:
         }
 
     def save_if_due(self) -> None:
+        """Save when the last time is `save_seconds` ago."""
         if perf_counter() - self.saved_at >= self.schedule.save_seconds:
             self.save()
 
@@ -143,6 +269,7 @@ class _Run:
         if not self.whole:
             return
         state: dict[str, Any] = {
+            "made_with": self.made_with,
             "step": self.done,
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
             "optimizer": self.optimizer.state_dict(),
@@ -157,26 +284,70 @@ class _Run:
         self.saved_at = perf_counter()
 
     def restore(self) -> int:
-        """Take up the state on disk; return the step to go on with (0 without one)."""
+        """Load the checkpoint; return the step to go on with, 0 where there is none."""
         if not self.file.exists():
             return 0
-        state = torch.load(self.file, map_location="cpu", weights_only=True)
+        state = _load(self.file)
+        require_same(self.file, state.get("made_with"), self.made_with)
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.losses = state["losses"]
         self.began = perf_counter() - state["seconds"]
         self.done = int(state["step"])
-        if "random" in state:
-            torch.set_rng_state(state["random"])
+        torch.set_rng_state(state["random"])
         return self.done
+
+    def discard(self) -> int:
+        """Remove the checkpoint; return 0, the step to begin with."""
+        # It must not come back when the new run is killed before its first save.
+        self.file.unlink(missing_ok=True)
+        return 0
+
+
+def _record(
+    modules: Mapping[str, nn.Module], schedule: Schedule, recipe: Mapping[str, Any]
+) -> Record:
+    """Return what the weights of a run depend on, as JSON would give it back.
+
+    Raises TypeError when the recipe is not JSON-like.
+    """
+    weights = {
+        f"{name}.{key}": _described(tensor)
+        for name, module in modules.items()
+        for key, tensor in module.state_dict(keep_vars=True).items()
+    }
+    fields = {name: value for name, value in asdict(schedule).items() if name not in _FREE}
+    record = {"schedule": fields, "recipe": recipe, "weights": weights}
+    normal: Record = json.loads(json.dumps(record))
+    return normal
+
+
+def _described(tensor: Tensor) -> str:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return f"{list(tensor.shape)} {dtype}{'' if tensor.requires_grad else ' frozen'}"
+
+
+def _load(file: Path) -> Mapping[str, Any]:
+    """Read a checkpoint; CheckpointError when it is truncated or something else."""
+    message = f"{file} is truncated or not a checkpoint: give {_ADVICE}"
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise CheckpointError(message) from error
+    if not isinstance(state, dict):
+        raise CheckpointError(message)
+    return state
 
 
 def _evaluated(modules: Mapping[str, nn.Module], evaluate: Evaluate) -> dict[str, float]:
+    """Evaluate the modules in eval mode and without moving torch's random state."""
     training = {name: module.training for name, module in modules.items()}
     for module in modules.values():
         module.eval()
-    figures = dict(evaluate())
+    # What is drawn after the run must not depend on how often it was evaluated.
+    with torch.random.fork_rng(devices=[]):
+        figures = dict(evaluate())
     for name, module in modules.items():
         module.train(training[name])
     return figures
@@ -193,11 +364,11 @@ def _cut_log(path: Path, start: int) -> None:
                 kept.append(line + "\n")
         except ValueError:
             continue
-    path.write_text("".join(kept), encoding="utf-8")
+    write_whole(path, "".join(kept))
 
 
 def bar(steps: range, name: str, progress: bool) -> Iterable[int]:
-    """Go through the steps, with a bar on stderr where it is a terminal."""
+    """Return the steps, which advance a progress bar on stderr where that is a terminal."""
     if not (progress and sys.stderr.isatty()):
         return steps
     from tqdm import tqdm

@@ -1,4 +1,4 @@
-"""What the models learn: a codec to give back its sentence, a predictor what comes next."""
+"""Training objectives: reconstruction for a codec, the next sentence or vector for a predictor."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.systems.sonar_llm import Predictor
 
+# A batch goes through the decoder in this many groups of sentences of similar length.
 _CHUNKS = 4
 
 
 def reconstruction_loss(
     encoder: TextEncoder, decoder: TextDecoder, source: Tensor, target: Tensor, noise: float = 0.0
 ) -> Tensor:
-    """Cross-entropy of a sentence decoded from its own vector, mean over tokens.
+    """Return the cross-entropy of sentences decoded from their own vectors, mean over tokens.
 
-    Source (N, S) is `[lang] pieces [eos]`, target (N, S') `[eos] [lang] pieces [eos]`, int64 with
-    pad. `noise` adds Gaussian noise to the vectors, in units of their RMS, so that a vector near a
-    sentence's still decodes to a sentence.
+    Source (N, S) holds `[lang] pieces [eos]`, target (N, S') `[eos] [lang] pieces [eos]`, int64
+    padded with PAD. `noise` is the standard deviation of Gaussian noise added to each vector, in
+    units of that vector's RMS; it teaches the decoder to map vectors near a sentence's vector to
+    that sentence.
     """
     vectors = encoder(source, source != PAD)
     if noise:
@@ -38,12 +40,12 @@ def next_sentence_loss(
     target: Tensor,
     double_eos: bool = False,
 ) -> Tensor:
-    """Cross-entropy of the next sentence through the frozen decoder (arXiv 2508.05305).
+    """Return the cross-entropy of the next sentence through the frozen decoder (arXiv 2508.05305).
 
-    Vectors (B, T, D) are the texts' sentences, mask (B, T) bool marks the positions that have a
-    next sentence, and target (mask.sum(), S) holds those sentences in the mask's row-major order,
-    as `[eos] [lang] pieces [eos]` with pad. `double_eos` is the authors' labels: the end counted
-    twice. The decoder's weights must not require gradients.
+    Vectors (B, T, D) are those of the texts' sentences, mask (B, T) bool is True at positions that
+    have a next sentence, and target (mask.sum(), S) int64 holds these next sentences in the mask's
+    row-major order, as `[eos] [lang] pieces [eos]` padded with PAD. With `double_eos` the labels
+    end in two eos, as in the authors' code. The decoder's weights must not require gradients.
     """
     predicted = predictor(vectors)[mask]  # (targets, D)
     return decoding_loss(decoder, predicted, target, double_eos)
@@ -52,12 +54,12 @@ def next_sentence_loss(
 def next_vector_loss(
     predictor: Predictor, vectors: Tensor, mask: Tensor, following: Tensor
 ) -> Tensor:
-    """Squared error of the next sentence's vector, as a share of the variance of `following`.
+    """Return the mean squared error of the next sentence's vector, divided by their variance.
 
-    The objective of Base-LCM (arXiv 2412.08821), on vectors as they are: no decoder, so a step is
-    cheap. Vectors (B, T, D) and mask (B, T) as for `next_sentence_loss`, following
-    (mask.sum(), D) the vectors of the next sentences in the mask's row-major order. 1 is what
-    always predicting their mean would give.
+    This is the objective of Base-LCM (arXiv 2412.08821) without its normalization of the vectors.
+    No decoder takes part, so a step is cheap. Vectors (B, T, D) and mask (B, T) are those of
+    `next_sentence_loss`, following (mask.sum(), D) holds the vectors of the next sentences in the
+    mask's row-major order. Predicting their mean everywhere would give a loss of 1.
     """
     error = (predictor(vectors)[mask] - following).square().mean()
     return error / following.var(0, correction=0).mean()
@@ -66,14 +68,15 @@ def next_vector_loss(
 def decoding_loss(
     decoder: TextDecoder, vectors: Tensor, target: Tensor, double_eos: bool = False
 ) -> Tensor:
-    """Cross-entropy of target (N, S) forced through the decoder of vectors (N, D).
+    """Return the cross-entropy of target (N, S) given vectors (N, D), mean over tokens.
 
-    Language token and eos count, pad does not; mean over tokens.
+    The decoder reads the target itself (teacher forcing). The language token and eos count as
+    tokens to predict, pad does not.
     """
     ids = target if double_eos else target[:, :-1]
     labels = _shifted(target, double_eos)
     lengths = (labels != PAD).sum(1)
-    # Sentences of like length go together: in a batch of all lengths a third would be padding.
+    # Grouped by length, because a third of a batch of mixed lengths would be padding.
     losses = [
         _summed_loss(decoder, vectors[rows], ids[rows, :longest], labels[rows, :longest])
         for rows in lengths.argsort().tensor_split(min(_CHUNKS, len(target)))
@@ -84,12 +87,13 @@ def decoding_loss(
 
 def _summed_loss(decoder: TextDecoder, vectors: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
     real = labels != PAD
-    # Only real positions go through the vocabulary, which is the larger part of a small model.
+    # The projection to the vocabulary dominates a small model, so padding is left out before it.
     hidden = decoder.hidden(vectors, ids)[real]
     return F.cross_entropy(decoder.project(hidden).float(), labels[real], reduction="sum")
 
 
 def _shifted(target: Tensor, double_eos: bool) -> Tensor:
+    """Return the labels of target (N, S): (N, S - 1), or (N, S) with a second eos."""
     labels = target[:, 1:]
     if not double_eos:
         return labels

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from sonar_cli.errors import UsageError
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.mini import recipe
 from sonar_cli.model.codec.tokenizer import UNK, Tokenizer
@@ -37,8 +41,8 @@ SIZES = recipe.Sizes(
 STRANGE = ["Zoë 漢字 🙂", "#x% <y>", "שלום", "\U0001f468‍\U0001f469", "3.14159", "é" * 30]
 
 
-def _train(folder: Path, **more: bool) -> Path:
-    return recipe.train(folder, device="cpu", threads=1, progress=False, sizes=SIZES, **more)
+def _train(folder: Path, sizes: recipe.Sizes = SIZES, **more: Any) -> Path:
+    return recipe.train(folder, device="cpu", threads=1, progress=False, sizes=sizes, **more)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +164,117 @@ def test_a_second_run_does_nothing_again(trained: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(recipe, objective, never)
     _train(trained)
     assert _weights(trained) == before
+
+
+def _all_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _assert_refused(folder: Path, message: str, *sizes: recipe.Sizes, **more: Any) -> None:
+    before = _all_files(folder)
+    with pytest.raises(UsageError) as refused:
+        _train(folder, *sizes, **more)
+    assert str(refused.value) == message
+    assert _all_files(folder) == before
+
+
+def test_other_sizes_and_another_seed_are_refused(trained: Path) -> None:
+    same = "give the same recipe, another folder, or --no-resume to start anew"
+    other = replace(SIZES, codec_rate=1e-3, sentence_steps=9)
+    different = "codec_rate 0.002, not 0.001; sentence_steps 2, not 9"
+    _assert_refused(trained, f"{trained} was made with {different}: {same}", other)
+    with pytest.raises(UsageError, match=r"with seed 0, not 1; texts blake2b:\w+, not blake2b"):
+        _train(trained, seed=1)
+
+
+def test_other_text_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A world that tells other stories leaves no size different."""
+    old = json.loads((trained / "recipe.json").read_text())["data"]["texts"]
+    monkeypatch.setattr(recipe, "_sentences", lambda *_: ["One day."])
+    message = f"{trained} was made with texts {old}, not {recipe.digest(['One day.'])}: "
+    message += "give the same recipe, another folder, or --no-resume to start anew"
+    _assert_refused(trained, message)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"sizes": 3, "data": []}'])
+def test_a_record_that_lacks_values_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(content)
+    with pytest.raises(UsageError, match=r"made with no codec_stories, now 40; .*no seed, now 0"):
+        _train(tmp_path)
+
+
+def test_the_probe_only_measures_and_may_change(trained: Path) -> None:
+    before = _weights(trained)
+    _train(trained, replace(SIZES, probe=3))
+    assert _weights(trained) == before
+
+
+@pytest.mark.parametrize("stage", ["tokenizer", "codec", "predictor", "model"])
+def test_output_without_a_record_is_refused(stage: str, tmp_path: Path) -> None:
+    (tmp_path / stage).mkdir()
+    (tmp_path / stage / "file").write_text("from an older version")
+    advice = "give another folder, or --no-resume to start anew"
+    _assert_refused(tmp_path, f"nothing tells what {tmp_path} was made with: {advice}")
+
+
+@pytest.mark.parametrize(
+    ("stage", "change"),
+    [
+        ("codec", {"noise": 0.5}),
+        ("codec", {"codec_batch": 4}),
+        ("predictor/vectors", {"predictor_batch": 3}),
+        ("predictor/sentences", {"sentence_rate": 0.5}),
+    ],
+)
+def test_each_checkpoint_knows_its_part(
+    stage: str, change: dict[str, Any], trained: Path, tmp_path: Path
+) -> None:
+    """Even with a `recipe.json` that claims the other sizes."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    sizes = replace(SIZES, **change)
+    record = recipe._record(sizes, 0, recipe._sentences(sizes, 0))
+    (tmp_path / "recipe.json").write_text(json.dumps(record))
+    [(name, value)] = change.items()
+    known = "lr" if name == "sentence_rate" else name
+    different = f"{known} {getattr(SIZES, name)}, not {value}: "
+    with pytest.raises(UsageError) as refused:
+        _train(tmp_path, sizes)
+    message = f"{tmp_path / stage / 'checkpoint.pt'} was made with {different}"
+    assert str(refused.value).startswith(message)
+
+
+def test_other_vectors_are_refused(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "predictor" / "vectors.pt"
+    vectors = torch.load(file)
+    vectors[0, 0] += 1
+    torch.save(vectors, file)
+    with pytest.raises(UsageError, match=r"made with vectors blake2b:\w+, not blake2b:\w+: give"):
+        _train(tmp_path)
+
+
+def test_no_resume_takes_other_sizes(trained: Path, tmp_path: Path) -> None:
+    _train(tmp_path, replace(SIZES, vocabulary=400), seed=3)
+    _train(tmp_path, resume=False)
+    assert _weights(tmp_path) == _weights(trained)
+    _train(tmp_path)
+
+
+def test_no_resume_that_is_cut_short_leaves_nothing_to_reuse(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+
+    def stopped(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path, resume=False, seed=1)
+    monkeypatch.undo()
+    for seed in (0, 1):
+        with pytest.raises(UsageError, match="nothing tells what"):
+            _train(tmp_path, seed=seed)
 
 
 def test_no_resume_makes_everything_anew(trained: Path, tmp_path: Path) -> None:

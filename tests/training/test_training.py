@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.training.batches import Batches, Rows
-from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.loop import Schedule, _step_seed, digest, fit
 from sonar_cli.training.objectives import (
     decoding_loss,
     next_sentence_loss,
@@ -175,9 +179,10 @@ from sonar_cli.training.loop import Schedule, fit
 torch.set_num_threads(1)
 SCHEDULE = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, evaluate_every=10, save_seconds=0.0)
 
-def toy(folder, before=lambda step: None, schedule=SCHEDULE, **more):
+def toy(folder, before=lambda step: None, schedule=SCHEDULE, width=8, freeze=False, **more):
     torch.manual_seed(7)
-    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    model = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 1))
+    model[0].bias.requires_grad_(not freeze)
     def loss(step):
         before(step)
         x = torch.randn(16, 4)  # drawn from the step's own seed
@@ -188,6 +193,9 @@ def toy(folder, before=lambda step: None, schedule=SCHEDULE, **more):
 _toy: dict[str, Callable[..., nn.Module]] = {}
 exec(TOY, _toy)
 toy = _toy["toy"]
+SCHEDULE = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, evaluate_every=10, save_seconds=0.0)
+RECIPE = {"batch": 16, "noise": 0.1, "model": {"layers": 2, "act": "relu"}}
+ADVICE = "another folder, or --no-resume to start anew"
 
 
 def _log(folder: Path) -> list[dict[str, float]]:
@@ -207,6 +215,40 @@ def test_rate_warms_up_and_falls_to_nothing() -> None:
     assert rates[0] == pytest.approx(0.2) and max(rates) == rates[9] == 2.0
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert schedule.rate(55) == pytest.approx(1.0) and 0 < rates[-1] < 0.01
+
+
+def _draws(folder: Path, steps: int, seed: int) -> list[float]:
+    """Return the first random number that each step of a run draws."""
+    drawn: list[float] = []
+    schedule = Schedule(steps=steps, lr=1e-2, warmup=5, seed=seed)
+    toy(folder, lambda step: drawn.append(torch.rand(()).item()), schedule)
+    return drawn
+
+
+def test_draws_depend_on_the_seed_and_the_step_alone(tmp_path: Path) -> None:
+    short = _draws(tmp_path / "short", steps=30, seed=0)
+    long = _draws(tmp_path / "long", steps=60, seed=0)
+    other = _draws(tmp_path / "other", steps=30, seed=1)
+    assert long[:30] == short
+    assert len({*long, *other}) == 60 + 30
+
+
+@pytest.mark.parametrize("seed", [0, 1, -1, 2**32, 2**64])
+def test_the_seeds_of_steps_are_distinct_where_the_cpu_reads_them(seed: int) -> None:
+    steps = [*range(100_000), 2**31, 2**32 - 1]
+    seeds = [_step_seed(seed, step) for step in steps]
+    assert min(seeds) >= 0 and max(seeds) < 2**64
+    # torch's CPU generator takes the low 32 bits of a seed
+    assert len({each % 2**32 for each in seeds}) == len(steps)
+    torch.manual_seed(seeds[0])
+    drawn = torch.rand(3)
+    torch.manual_seed(seeds[0] % 2**32)
+    assert torch.equal(torch.rand(3), drawn)
+
+
+def test_neighbouring_seeds_share_no_step() -> None:
+    one, other = ({_step_seed(seed, step) for step in range(50_000)} for seed in (0, 1))
+    assert not one & other
 
 
 def test_killed_and_resumed_is_as_if_nothing_had_been(tmp_path: Path) -> None:
@@ -239,7 +281,7 @@ def test_resumed_from_a_checkpoint_older_than_the_log(tmp_path: Path) -> None:
     assert _log(folder) == _log(tmp_path / "whole")
 
 
-def _stop(folder: Path, at: int) -> None:
+def _stop(folder: Path, at: int, **more: object) -> None:
     """Train up to a step and press Ctrl-C there; nothing but that saves."""
 
     def before(step: int) -> None:
@@ -248,7 +290,7 @@ def _stop(folder: Path, at: int) -> None:
 
     seldom = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, save_seconds=1e9)
     with pytest.raises(KeyboardInterrupt):
-        toy(folder, before, seldom)
+        toy(folder, before, seldom, **more)
 
 
 def test_interrupt_saves_the_last_whole_step(tmp_path: Path) -> None:
@@ -304,6 +346,254 @@ def test_a_save_that_fails_leaves_the_one_before(
     model = toy(tmp_path, resumed.append)
     assert resumed[0] == 5
     _assert_same(toy(tmp_path / "whole"), model)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _assert_refused(folder: Path, message: str, **more: object) -> None:
+    """Resume and see one line, nothing trained, and the files as they were."""
+    before, steps = _files(folder), list[int]()
+    with pytest.raises(UsageError) as refused:
+        toy(folder, steps.append, **more)
+    assert str(refused.value) == message
+    assert "\n" not in message and not steps
+    assert _files(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "different"),
+    [
+        ({"steps": 60}, "steps 30, not 60"),
+        ({"lr": 2e-3}, "lr 0.01, not 0.002"),
+        ({"warmup": 4}, "warmup 5, not 4"),
+        ({"weight_decay": 0.0}, "weight_decay 0.001, not 0.0"),
+        ({"clip": 2.0}, "clip 1.0, not 2.0"),
+        ({"seed": 1}, "seed 0, not 1"),
+        ({"lr": 2e-3, "steps": 60}, "steps 30, not 60; lr 0.01, not 0.002"),
+    ],
+)
+def test_another_schedule_is_refused(
+    tmp_path: Path, change: dict[str, Any], different: str
+) -> None:
+    _stop(tmp_path, at=9)
+    message = f"{tmp_path}/checkpoint.pt was made with {different}: give the same recipe, {ADVICE}"
+    _assert_refused(tmp_path, message, schedule=replace(SCHEDULE, **change))
+
+
+def test_a_finished_run_is_refused_too(tmp_path: Path) -> None:
+    toy(tmp_path)
+    message = f"{tmp_path}/checkpoint.pt was made with steps 30, not 20"
+    message += f": give the same recipe, {ADVICE}"
+    _assert_refused(tmp_path, message, schedule=replace(SCHEDULE, steps=20))
+
+
+def test_how_often_it_logs_evaluates_and_saves_may_change(tmp_path: Path) -> None:
+    _stop(tmp_path / "stopped", at=9)
+    other = replace(SCHEDULE, log_every=3, evaluate_every=2, save_seconds=5.0)
+    steps: list[int] = []
+    model = toy(tmp_path / "stopped", steps.append, other, evaluate=lambda: {"exact": 0.5})
+    assert steps[0] == 9
+    _assert_same(toy(tmp_path / "whole"), model)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "different"),
+    [
+        (RECIPE | {"noise": 0.2}, "noise 0.1, not 0.2"),
+        (RECIPE | {"model": {"layers": 3, "act": "relu"}}, "model.layers 2, not 3"),
+        (RECIPE | {"model": {"layers": 2, "act": "a\nb"}}, "model.act relu, not a\\nb"),
+        (RECIPE | {"model": {"layers": 2}}, "model.act relu, now left out"),
+        (RECIPE | {"words": ["ö", "b"], "batch": 8}, 'batch 16, not 8; no words, now ["ö", "b"]'),
+        ({}, "batch 16, now left out; noise 0.1, now left out; model.layers 2, now left out; "
+             "model.act relu, now left out"),
+    ],
+)  # fmt: skip
+def test_another_recipe_is_refused(tmp_path: Path, recipe: dict[str, Any], different: str) -> None:
+    _stop(tmp_path, at=9, recipe=RECIPE)
+    message = f"{tmp_path}/checkpoint.pt was made with {different}: give the same recipe, {ADVICE}"
+    _assert_refused(tmp_path, message, recipe=recipe)
+
+
+def test_the_same_recipe_goes_on(tmp_path: Path) -> None:
+    """Neither the order of its values nor a tuple in place of a list makes another one."""
+    _stop(tmp_path, at=9, recipe={"sizes": (1, 2), **RECIPE})
+    steps: list[int] = []
+    toy(tmp_path, steps.append, recipe={**RECIPE, "sizes": [1, 2]})
+    assert steps[0] == 9
+
+
+def test_a_recipe_that_is_not_json_fails_before_training(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="JSON"):
+        toy(tmp_path, recipe={"noise": torch.tensor(0.1)})
+    assert not _files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "different"),
+    [
+        ({"width": 6}, "model.0.weight [8, 4] float32, not [6, 4] float32; "
+                       "model.0.bias [8] float32, not [6] float32; "
+                       "model.2.weight [1, 8] float32, not [1, 6] float32"),
+        ({"freeze": True}, "model.0.bias [8] float32, not [8] float32 frozen"),
+    ],
+)  # fmt: skip
+def test_other_weights_are_refused(tmp_path: Path, change: dict[str, Any], different: str) -> None:
+    _stop(tmp_path, at=9)
+    message = f"{tmp_path}/checkpoint.pt was made with {different}: give the same recipe, {ADVICE}"
+    _assert_refused(tmp_path, message, **change)
+
+
+def test_of_many_other_weights_the_first_are_named(tmp_path: Path) -> None:
+    schedule = Schedule(steps=1, lr=1e-2, warmup=1)
+
+    def run(*widths: int) -> nn.Sequential:
+        model = nn.Sequential(*(nn.Linear(width, 1) for width in widths))
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        try:
+            fit({"m": model}, lambda _: model[0](torch.ones(widths[0])).sum(), schedule, tmp_path)
+        except UsageError:
+            assert all(torch.equal(model.state_dict()[name], old) for name, old in before.items())
+            raise
+        return model
+
+    run(2, 2)
+    with pytest.raises(UsageError) as refused:
+        run(3, 3, 3)
+    assert str(refused.value).endswith(
+        "made with m.0.weight [1, 2] float32, not [1, 3] float32; "
+        "m.1.weight [1, 2] float32, not [1, 3] float32; "
+        f"no m.2.weight, now [1, 3] float32; 4 weights in all: give the same recipe, {ADVICE}"
+    )
+
+
+def test_the_order_of_the_modules_does_not_matter(tmp_path: Path) -> None:
+    """The optimizer's state must come back to the parameter it is of."""
+
+    def run(folder: str, stop: int, names: str) -> list[Tensor]:
+        torch.manual_seed(3)
+        models = {name: nn.Linear(3, 1) for name in "ab"}
+
+        def loss(step: int) -> Tensor:
+            if step == stop:
+                raise KeyboardInterrupt
+            x = torch.randn(4, 3)
+            return (models["a"](x) - 5 * x[:, :1]).square().mean() + models["b"](x).square().mean()
+
+        schedule = Schedule(steps=12, lr=1e-2, warmup=2)
+        chosen = {name: models[name] for name in names}
+        try:
+            fit(chosen, loss, schedule, tmp_path / folder, progress=False)
+        except KeyboardInterrupt:
+            assert stop == 6
+        return [p for name in "ab" for p in models[name].parameters()]
+
+    whole = run("whole", 99, "ab")
+    run("stopped", 6, "ab")
+    resumed = run("stopped", 99, "ba")
+    assert all(torch.equal(one, other) for one, other in zip(whole, resumed, strict=True))
+
+
+def test_a_checkpoint_without_a_record_is_refused(tmp_path: Path) -> None:
+    toy(tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt")
+    del state["made_with"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    message = f"nothing tells what {tmp_path}/checkpoint.pt was made with: give {ADVICE}"
+    _assert_refused(tmp_path, message)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off", None])
+def test_a_broken_checkpoint_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+    if content is None:
+        torch.save([1, 2], tmp_path / "checkpoint.pt")
+    else:
+        (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(CheckpointError) as refused:
+        toy(tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    assert str(refused.value) == f"{path} is truncated or not a checkpoint: give {ADVICE}"
+    toy(tmp_path, resume=False)
+
+
+def test_a_log_that_cannot_be_cut_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stop(tmp_path, at=9)
+    before = (tmp_path / "log.jsonl").read_bytes()
+
+    def full_disk(self: Path, text: str, encoding: str) -> None:
+        self.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        toy(tmp_path)
+    assert (tmp_path / "log.jsonl").read_bytes() == before
+    monkeypatch.undo()
+    toy(tmp_path)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_digest_is_the_same_in_every_process() -> None:
+    script = """
+import numpy as np
+from sonar_cli.training.loop import digest
+print(digest(["One day", "ö", np.arange(6, dtype=np.int32).reshape(2, 3)]))
+"""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert found == {digest(["One day", "ö", np.arange(6, dtype=np.int32).reshape(2, 3)]) + "\n"}
+
+
+def test_a_digest_tells_parts_orders_types_and_shapes_apart() -> None:
+    numbers = np.arange(6, dtype=np.int32)
+    data: list[list[Any]] = [
+        [], [""], ["atext b"], ["a", "b"], ["ab", "c"], ["a", "bc"], ["c", "ab"],
+        [numbers], [numbers, numbers], [numbers[::-1]],
+        [numbers.astype(np.int64)], [numbers.astype(np.float16)], [numbers.reshape(2, 3)],
+        [numbers.reshape(2, 3).T], [numbers[:3], numbers[3:]],
+    ]  # fmt: skip
+    assert len({digest(parts) for parts in data}) == len(data)
+    assert digest([numbers[::2]]) == digest([numbers[::2].copy()])
+
+
+def test_without_resume_another_recipe_starts_anew(tmp_path: Path) -> None:
+    toy(tmp_path / "used", schedule=replace(SCHEDULE, seed=5), recipe=RECIPE)
+    model = toy(tmp_path / "used", recipe={"noise": 1}, resume=False)
+    _assert_same(toy(tmp_path / "fresh"), model)
+    assert _log(tmp_path / "used") == _log(tmp_path / "fresh")
+
+
+def test_without_resume_the_checkpoint_is_gone_at_once(tmp_path: Path) -> None:
+    """A kill before the new run's first save must not bring the old one back."""
+    toy(tmp_path)
+    found: list[bool] = []
+    seldom = replace(SCHEDULE, save_seconds=1e9)
+    toy(
+        tmp_path,
+        lambda step: found.append((tmp_path / "checkpoint.pt").exists()),
+        seldom,
+        resume=False,
+    )
+    assert not any(found)
+
+
+def test_an_evaluation_moves_no_random_numbers(tmp_path: Path) -> None:
+    whole = toy(tmp_path / "plain")
+    after = torch.rand(3)
+    model = toy(tmp_path / "evaluated", evaluate=lambda: {"draw": torch.rand(()).item()})
+    assert torch.equal(torch.rand(3), after)
+    _assert_same(whole, model)
 
 
 def test_without_resume_it_starts_anew(tmp_path: Path) -> None:
