@@ -36,6 +36,7 @@ from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.formats.codec import save_decoder, save_encoder
 from sonar_cli.model.formats.predictor import save_predictor
 from sonar_cli.model.load import pick_device
+from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_FILES
 from sonar_cli.model.shapes import (
     DECODER_MAX_LEN,
     ENCODER_MAX_LEN,
@@ -46,25 +47,19 @@ from sonar_cli.model.shapes import (
 )
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import Batches, Ints, Rows
-from sonar_cli.training.loop import (
-    Record,
-    Schedule,
-    bar,
-    digest,
-    fit,
-    require_same,
-    write_whole,
-)
+from sonar_cli.training.loop import Schedule, bar, fit
 from sonar_cli.training.objectives import (
     next_sentence_loss,
     next_vector_loss,
     reconstruction_loss,
 )
+from sonar_cli.training.record import Record, digest, require_same, write_whole
 from sonar_cli.world import stories as world
 from sonar_cli.world.patterns import BEATS
 
-LANG = "eng_Latn"
+LANG = ENGLISH
 WIDTH = 256
 # Sentences encoded between two updates of the progress bar.
 _CHUNK = 5_000
@@ -189,7 +184,7 @@ def _other_text(count: int, seed: int) -> Iterator[str]:
 
 def _tokenizer(folder: Path, texts: Sequence[str], sizes: Sizes) -> Tokenizer:
     """Train a SentencePiece unigram model on the texts unless the folder has one; load it."""
-    file = folder / "sentencepiece.bpe.model"
+    file = folder / TOKENIZER_FILES[0]
     if not file.exists():
         import sentencepiece
 
@@ -210,7 +205,7 @@ def _tokenizer(folder: Path, texts: Sequence[str], sizes: Sizes) -> Tokenizer:
         )
         folder.mkdir(parents=True, exist_ok=True)
         languages = json.dumps({"additional_special_tokens": [LANG]}, indent=2) + "\n"
-        (folder / "tokenizer_config.json").write_text(languages, encoding="utf-8")
+        (folder / LANGUAGE_FILES[0]).write_text(languages, encoding="utf-8")
         partial = file.with_suffix(".partial")
         partial.write_bytes(model.getvalue())
         os.replace(partial, file)

@@ -13,31 +13,24 @@ import math
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.errors import CheckpointError
+from sonar_cli.training.record import ADVICE, Record, require_same, write_whole
 
 # Computes the loss of a step from its number: a scalar with gradients.
 Loss = Callable[[int], Tensor]
 # Computes figures for the log, by name.
 Evaluate = Callable[[], Mapping[str, float]]
-# What something was made with: sections of named values. A value is JSON, maybe a mapping again.
-Record = Mapping[str, Mapping[str, Any]]
-
 # These fields of a schedule decide when something is written, and no weight depends on them.
 _FREE = ("log_every", "evaluate_every", "save_seconds")
-# Another width changes nearly every tensor of a model: a few names tell as much as all of them.
-_NAMED_WEIGHTS = 3
-_ADVICE = "another folder, or --no-resume to start anew"
 
 
 @dataclass(frozen=True)
@@ -115,79 +108,6 @@ def fit(
                 run.save_if_due()
         finally:
             run.save()
-
-
-def digest(parts: Iterable[str | npt.NDArray[Any]]) -> str:
-    """Return a short hash of texts and arrays, the same in every process.
-
-    It depends on the order of the parts, where one ends and the next begins, and the dtype and
-    shape of an array. At 64 bits it tells data sets apart; it is no protection from forgery.
-
-    >>> digest(["ab", "c"]) == digest(["a", "bc"])
-    False
-    """
-    state = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        if isinstance(part, str):
-            data: Any = part.encode()
-            state.update(f"text {len(data)} ".encode())
-        else:
-            data = np.ascontiguousarray(part).reshape(-1)
-            state.update(f"array {part.dtype.str} {part.shape} ".encode())
-        state.update(data)
-    return f"blake2b:{state.hexdigest()}"
-
-
-def require_same(path: Path, made: Record | None, wanted: Record) -> None:
-    """Raise UsageError, in one line, unless what lies at `path` was made with what is wanted.
-
-    `made` is the record kept with it, None where there is none. The message names each value that
-    differs, the old and the new one; of differing "weights" it names the first three.
-    """
-    if made is None:
-        raise UsageError(f"nothing tells what {path} was made with: give {_ADVICE}")
-    different: list[str] = []
-    for section, values in wanted.items():
-        known = made.get(section)
-        found = list(_differences(known if isinstance(known, Mapping) else {}, values))
-        if section == "weights" and len(found) > _NAMED_WEIGHTS:
-            found[_NAMED_WEIGHTS:] = [f"{len(found)} weights in all"]
-        different += found
-    if different:
-        listed = "; ".join(different)
-        raise UsageError(f"{path} was made with {listed}: give the same recipe, {_ADVICE}")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside its place, then move it there: it is never seen half written."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
-def _differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Say what differs, value by value; the names within a mapping are joined with dots."""
-    old, new = dict(_flat(made)), dict(_flat(wanted))
-    for name in {**old, **new}:
-        if name not in new:
-            yield f"{name} {_shown(old[name])}, now left out"
-        elif name not in old:
-            yield f"no {name}, now {_shown(new[name])}"
-        elif old[name] != new[name]:
-            yield f"{name} {_shown(old[name])}, not {_shown(new[name])}"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _shown(value: Any) -> str:
-    # As JSON even a text of several lines takes one.
-    return json.dumps(value, ensure_ascii=False).strip('"')
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -330,7 +250,7 @@ def _described(tensor: Tensor) -> str:
 
 def _load(file: Path) -> Mapping[str, Any]:
     """Read a checkpoint; CheckpointError when it is truncated or something else."""
-    message = f"{file} is truncated or not a checkpoint: give {_ADVICE}"
+    message = f"{file} is truncated or not a checkpoint: give {ADVICE}"
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:

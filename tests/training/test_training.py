@@ -24,7 +24,8 @@ from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.training.batches import Batches, Rows
-from sonar_cli.training.loop import Schedule, _step_seed, digest, fit
+from sonar_cli.training.loop import Schedule, _step_seed, fit
+from sonar_cli.training.record import digest
 from sonar_cli.training.objectives import (
     decoding_loss,
     next_sentence_loss,
@@ -539,7 +540,7 @@ def test_a_log_that_cannot_be_cut_stays_as_it_was(
 def test_a_digest_is_the_same_in_every_process() -> None:
     script = """
 import numpy as np
-from sonar_cli.training.loop import digest
+from sonar_cli.training.record import digest
 print(digest(["One day", "ö", np.arange(6, dtype=np.int32).reshape(2, 3)]))
 """
     found = {
