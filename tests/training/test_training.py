@@ -25,13 +25,13 @@ from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.training.batches import Batches, Rows
 from sonar_cli.training.loop import Schedule, _step_seed, fit
-from sonar_cli.training.record import digest
 from sonar_cli.training.objectives import (
     decoding_loss,
     next_sentence_loss,
     next_vector_loss,
     reconstruction_loss,
 )
+from sonar_cli.training.record import digest
 
 LANG = 55
 # [eos] [lang] pieces [eos], of different lengths
