@@ -119,8 +119,10 @@ class GenerationOptions:
     Thresholds are cosines. `sentences` is the most to write. The text goes on in `source_lang`, its
     own language; each sentence is also decoded into every one of `target_langs`. `begin` None
     follows the model's own config. `temperature` scales the noise on the predictor's hidden state
-    by its RMS; 0 is deterministic. `reencode` False lets the predicted vector go on as it is,
-    instead of the vector of the sentence that was decoded from it.
+    by its RMS; 0 is deterministic. `reencode` tells what goes on: the vector of the sentence that
+    was written, encoded again, or the predicted vector as it is. Thresholds and `reencode` that
+    are None follow the system's paper. The last three are for diffusion: `diffusion_steps` of the
+    sampling, the scale of the `guidance`, the standard deviation of the `initial_noise`.
 
     >>> GenerationOptions(candidates=4)
     Traceback (most recent call last):
@@ -133,13 +135,16 @@ class GenerationOptions:
     begin: bool | None = None
     beam_size: int = 5
     max_tokens: int = 256
-    stop_threshold: float = 0.98
+    stop_threshold: float | None = None
     repeat_threshold: float | None = None
     temperature: float = 0.0
     candidates: int = 1
     top_p: float = 1.0
     seed: int | None = None
-    reencode: bool = True
+    reencode: bool | None = None
+    diffusion_steps: int = 40
+    guidance: float = 3.0
+    initial_noise: float = 0.6
 
     def __post_init__(self) -> None:
         if self.candidates > 1 and self.temperature == 0:
@@ -197,7 +202,7 @@ class SummaryOptions:
     begin: bool | None = None
     beam_size: int = 5
     max_tokens: int = 256
-    stop_threshold: float = 0.98
+    stop_threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.sentences is not None and self.share is not None:

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from sonar_cli.cli import session
-from sonar_cli.cli.declare import Command, argument, group, option
+from sonar_cli.cli.declare import Command, argument, option
+from sonar_cli.cli.generation_options import generation
 from sonar_cli.cli.options import (
-    DEFAULTS,
-    NEXT,
     OUTPUT,
     batch_size,
     decoding,
     machine,
     model,
     output,
-    reencode,
     target_langs,
     text,
 )
@@ -37,47 +35,6 @@ if TYPE_CHECKING:
     from sonar_cli.api import SonarLLM
     from sonar_cli.text.inputs import Text
 
-generation = group(
-    "generation",
-    GenerationOptions,
-    option(
-        "-n", "--sentences", section=NEXT, default=DEFAULTS.sentences, show_default=True,
-        type=click.IntRange(1), metavar="N", help="How many sentences to write at most.",
-    ),
-    option(
-        "--begin/--no-begin", section=NEXT, default=None,
-        help='Put "Begin of text." in front (default: what the model\'s config says).',
-    ),
-    option(
-        "--stop-threshold", section=NEXT, default=DEFAULTS.stop_threshold, show_default=True,
-        type=click.FloatRange(-1, 2), metavar="COSINE",
-        help="Cosine to the end-of-text sentence that ends the text.",
-    ),
-    option(
-        "--repeat-threshold", section=NEXT, type=click.FloatRange(-1, 1), metavar="COSINE",
-        help="Stop when a meaning comes back (default: off).",
-    ),
-    reencode,
-    option(
-        "--temperature", section=NEXT, default=DEFAULTS.temperature, show_default=True,
-        type=click.FloatRange(0), metavar="T",
-        help="Size of the noise on the predicted meaning; 0 is deterministic.",
-    ),
-    option(
-        "--candidates", section=NEXT, default=DEFAULTS.candidates, show_default=True,
-        type=click.IntRange(1, 256), metavar="K",
-        help="With a temperature: decode K noisy vectors and draw one.",
-    ),
-    option(
-        "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
-        type=click.FloatRange(0, 1, min_open=True), metavar="P",
-        help="Draw from the most likely candidates that hold this share.",
-    ),
-    option(
-        "--seed", section=NEXT, type=int, metavar="N",
-        help="The same text every time on the same device.",
-    ),
-)  # fmt: skip
 echo = option(
     "--echo", section=OUTPUT, is_flag=True, help="Write the given text first (plain text only)."
 )

@@ -101,8 +101,9 @@ text = group(
     ),
 )  # fmt: skip
 reencode = option(
-    "--reencode/--no-reencode", section=NEXT, default=True, show_default=True,
-    help="What goes on: the sentence that was written, encoded again, or the predicted vector.",
+    "--reencode/--no-reencode", section=NEXT, default=None,
+    help="What goes on: the sentence that was written, encoded again (default for SONAR-LLM), or "
+    "the predicted vector (default for LCMs).",
 )  # fmt: skip
 beam_size = option(
     "--beam-size", section=TEXT, default=DEFAULTS.beam_size, show_default=True,

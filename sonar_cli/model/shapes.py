@@ -46,6 +46,7 @@ class LlamaConfig:
     """Shape of a stack of Llama layers: `hidden` is the width, `ffn` SwiGLU's inner width.
 
     `heads * head_dim` need not be `hidden`. `rope_scaling` None means plain rotary positions.
+    `dropout` is the share of each block's output that is left out in training.
     """
 
     hidden: int
@@ -57,6 +58,28 @@ class LlamaConfig:
     rms_eps: float = 1e-6
     rope_theta: float = 500_000.0
     rope_scaling: RopeScaling | None = field(default_factory=RopeScaling)
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LCMConfig(LlamaConfig):
+    """Shape of a Base-LCM; `embed_dim` is the sentence vector's size D."""
+
+    embed_dim: int
+    rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTowerConfig(LCMConfig):
+    """Shape of a two-tower LCM: `layers` of the contextualizer, as wide a denoiser beside it.
+
+    `diffusion_steps` is the number T of times that noise is added in.
+    """
+
+    denoiser_layers: int
+    diffusion_steps: int = 100
 
 
 @dataclass(frozen=True, kw_only=True)

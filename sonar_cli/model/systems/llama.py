@@ -197,11 +197,12 @@ class LlamaLayer(nn.Module):
         self.attn = Attention(config)
         self.ffn_norm = RMSNorm(config.hidden, config.rms_eps)
         self.ffn = SwiGLU(config.hidden, config.ffn)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, place: Place, cache: KVCache | None, layer: int) -> Tensor:
         """X (B, T, hidden) -> (B, T, hidden)."""
-        x = x + self.attn(self.attn_norm(x), place, cache, layer)
-        result: Tensor = x + self.ffn(self.ffn_norm(x))
+        x = x + self.dropout(self.attn(self.attn_norm(x), place, cache, layer))
+        result: Tensor = x + self.dropout(self.ffn(self.ffn_norm(x)))
         return result
 
 

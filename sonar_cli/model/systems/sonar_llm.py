@@ -8,17 +8,20 @@ the vocabulary embedding and `lm_head` of the published files are never used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonar_cli.model.codec.base import Codec, OnTruncated
+from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.shapes import PredictorConfig
-from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, Feedback, Prompt
+from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE
 from sonar_cli.model.systems.llama import KVCache, Llama
+from sonar_cli.model.systems.state import TextsState
 from sonar_cli.options import GenerationOptions, StopReason
+
+# The cosine to the end sentence's vector at which a text ends.
+STOP_THRESHOLD = 0.98
 
 
 class Predictor(Llama):
@@ -52,69 +55,33 @@ class SonarLLMSystem:
         return SonarLLMState(self.codec, self.predictor, options)
 
 
-class SonarLLMState:
-    """Texts side by side: the predictor's cache, and the hidden state behind each text's end."""
+class SonarLLMState(TextsState):
+    """Texts of a SONAR-LLM: the sentence that was written goes on, encoded again."""
 
     def __init__(self, codec: Codec, predictor: Predictor, options: GenerationOptions) -> None:
-        self.codec = codec
+        begin = predictor.config.add_begin if options.begin is None else options.begin
+        super().__init__(
+            codec, predictor, options, "sentence", END_SENTENCE, BEGIN_SENTENCE if begin else None
+        )
         self.predictor = predictor
-        self.options = options
-        self.feeds_back: Feedback = "sentence" if options.reencode else "vector"
-        self.end = codec.encode([END_SENTENCE], options.source_lang)  # (1, D)
-        self._cache = predictor.new_cache()
-        self._hidden: list[Tensor] = []  # (1, hidden) a text
-
-    def open(self, texts: Sequence[Prompt], on_truncated: OnTruncated | None = None) -> None:
-        """Encode new texts together and read each; ValueError for one without a sentence."""
-        for vectors in self._encode(texts, on_truncated):
-            if not len(vectors):
-                raise ValueError("there is no sentence to continue")
-            own = self.predictor.new_cache()
-            hidden = self.predictor.hidden(vectors.to(self.predictor.dtype).unsqueeze(0), own)
-            self._cache.put(len(self._hidden), own)
-            self._hidden.append(hidden[0, -1:])
-
-    def read(self, vectors: Tensor) -> None:
-        """Read the next vector (B, D) of every text: one position each."""
-        new = vectors.to(self.predictor.dtype).unsqueeze(1)  # (B, 1, D)
-        self._hidden = list(self.predictor.hidden(new, self._cache).unbind())
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
         """Return the predicted vectors (B * K, D); K is 1 at temperature 0."""
-        moved = [self._moved(*each) for each in zip(self._hidden, random, strict=True)]
+        moved = [self._moved(*each) for each in zip(self.hidden, random, strict=True)]
         predicted: Tensor = self.predictor.reverse_proj(torch.cat(moved))
         return predicted.float()
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
         """End at a vector near the end sentence's or, if asked, near one that was written."""
-        if to_end >= self.options.stop_threshold:
+        options = self.options
+        if to_end >= (STOP_THRESHOLD if options.stop_threshold is None else options.stop_threshold):
             return "end"
-        limit = self.options.repeat_threshold
+        limit = options.repeat_threshold
         if limit is not None and any(
             float(F.cosine_similarity(new, old)) >= limit for old in written
         ):
             return "repetition"
         return None
-
-    def keep(self, rows: list[int]) -> None:
-        """Drop all texts but these."""
-        self._cache.keep(rows)
-        self._hidden = [self._hidden[row] for row in rows]
-
-    def _encode(self, texts: Sequence[Prompt], on_truncated: OnTruncated | None) -> list[Tensor]:
-        """Return each text's vectors (T, D), the begin sentence's in front where it is wanted."""
-        asked = self.options.begin
-        begin = self.predictor.config.add_begin if asked is None else asked
-        sentences = [[] if isinstance(text, Tensor) else list(text) for text in texts]
-        opening, *parts = self.codec.encode(
-            [*[BEGIN_SENTENCE] * begin, *chain.from_iterable(sentences)],
-            self.options.source_lang,
-            on_truncated=on_truncated,
-        ).split([int(begin), *map(len, sentences)])
-        return [
-            torch.cat([opening, text.to(part) if isinstance(text, Tensor) else part])
-            for text, part in zip(texts, parts, strict=True)
-        ]
 
     def _moved(self, hidden: Tensor, random: torch.Generator) -> Tensor:
         """Hidden state (1, hidden) -> K of them (K, hidden), moved by chance where asked."""

@@ -1,0 +1,67 @@
+"""The options of `sonar-llm continue`."""
+
+from __future__ import annotations
+
+import click
+
+from sonar_cli.cli.declare import group, option
+from sonar_cli.cli.options import DEFAULTS, NEXT, reencode
+from sonar_cli.options import GenerationOptions
+
+DIFFUSION = "Diffusion (models of that kind)"
+generation = group(
+    "generation",
+    GenerationOptions,
+    option(
+        "-n", "--sentences", section=NEXT, default=DEFAULTS.sentences, show_default=True,
+        type=click.IntRange(1), metavar="N", help="How many sentences to write at most.",
+    ),
+    option(
+        "--begin/--no-begin", section=NEXT, default=None,
+        help='Put "Begin of text." in front (default: what the model\'s config says).',
+    ),
+    option(
+        "--stop-threshold", section=NEXT, type=click.FloatRange(-1, 2), metavar="COSINE",
+        help="Cosine to the end-of-text sentence that ends the text (default: 0.98 for SONAR-LLM, "
+        "0.9 for LCMs).",
+    ),
+    option(
+        "--repeat-threshold", section=NEXT, type=click.FloatRange(-1, 1), metavar="COSINE",
+        help="Stop when a meaning comes back (default: off for SONAR-LLM; 0.9, to the sentence "
+        "before, for LCMs).",
+    ),
+    reencode,
+    option(
+        "--temperature", section=NEXT, default=DEFAULTS.temperature, show_default=True,
+        type=click.FloatRange(0), metavar="T",
+        help="Size of the noise on the predicted meaning; 0 is deterministic.",
+    ),
+    option(
+        "--candidates", section=NEXT, default=DEFAULTS.candidates, show_default=True,
+        type=click.IntRange(1, 256), metavar="K",
+        help="With a temperature: decode K noisy vectors and draw one.",
+    ),
+    option(
+        "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
+        type=click.FloatRange(0, 1, min_open=True), metavar="P",
+        help="Draw from the most likely candidates that hold this share.",
+    ),
+    option(
+        "--seed", section=NEXT, type=int, metavar="N",
+        help="The same text every time on the same device.",
+    ),
+    option(
+        "--diffusion-steps", section=DIFFUSION, default=DEFAULTS.diffusion_steps,
+        show_default=True, type=click.IntRange(1), metavar="N",
+        help="About how many steps a vector is sampled in.",
+    ),
+    option(
+        "--guidance", section=DIFFUSION, default=DEFAULTS.guidance, show_default=True,
+        type=float, metavar="SCALE",
+        help="How much the text counts; 1 is what was trained, 0 leaves the text out.",
+    ),
+    option(
+        "--initial-noise", section=DIFFUSION, default=DEFAULTS.initial_noise, show_default=True,
+        type=click.FloatRange(0), metavar="S", help="Standard deviation of the noise at the start.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,90 @@
+"""Base-LCM: a causal transformer that regresses the next sentence's vector on those before.
+
+Source: Large Concept Models, arXiv 2412.08821, and Meta's `base_lcm`: normalize, project, layers
+with rotary positions and SwiGLU, a final RMSNorm, project back, denormalize.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sonar_cli.model.codec.base import Codec
+from sonar_cli.model.shapes import LCMConfig
+from sonar_cli.model.systems.llama import KVCache, Llama
+from sonar_cli.model.systems.scaler import RobustScaler
+from sonar_cli.model.systems.sonar_llm import add_noise
+from sonar_cli.model.systems.state import LCM_END, TextsState, lcm_stop
+from sonar_cli.options import GenerationOptions, StopReason
+
+
+class BaseLCM(Llama):
+    """Sentence vectors so far -> the next sentence's vector, at every position."""
+
+    def __init__(self, config: LCMConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        self.scaler = RobustScaler(config.embed_dim)
+        self.forward_proj = nn.Linear(config.embed_dim, config.hidden)
+        self.reverse_proj = nn.Linear(config.hidden, config.embed_dim)
+
+    def forward(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Vectors (B, T, D), those after the cache's -> next vectors (B, T, D)."""
+        return self.predict(self.hidden(vectors, cache))
+
+    def hidden(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Vectors (B, T, D) -> hidden states after the final norm (B, T, hidden)."""
+        return self.run(self.forward_proj(self.scaler.normalize(vectors)), cache)
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., hidden) -> vectors (..., D)."""
+        return self.scaler.denormalize(self.reverse_proj(hidden))
+
+    def loss(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Squared error of the next vectors, in normalized space.
+
+        Vectors (B, T, D), mask (B, T) bool, True where there is a sentence. Summed over D and
+        divided by the number of targets; a text's first sentence is never one.
+        """
+        wanted = self.scaler.normalize(vectors[:, 1:])
+        found = self.reverse_proj(self.hidden(vectors[:, :-1]))
+        errors = (found - wanted).square().sum(-1)  # (B, T - 1)
+        targets = mask[:, 1:]
+        return errors[targets].sum() / targets.sum().clamp(min=1)
+
+
+class LCMMSESystem:
+    """A codec and a Base-LCM of the codec's width."""
+
+    def __init__(self, codec: Codec, model: BaseLCM) -> None:
+        self.codec = codec
+        self.model = model
+
+    def start(self, options: GenerationOptions) -> LCMMSEState:
+        """Return a state without any text."""
+        return LCMMSEState(self.codec, self.model, options)
+
+
+class LCMMSEState(TextsState):
+    """Texts of a Base-LCM: the predicted vector goes on as it is."""
+
+    def __init__(self, codec: Codec, model: BaseLCM, options: GenerationOptions) -> None:
+        super().__init__(codec, model, options, "vector", LCM_END)
+        self.model = model
+
+    def propose(self, random: Sequence[torch.Generator]) -> Tensor:
+        """Return the predicted vectors (B * K, D); with a temperature hidden states are moved."""
+        options = self.options
+        moved = [
+            add_noise(hidden.expand(options.candidates, -1), options.temperature, generator)
+            if options.temperature
+            else hidden
+            for hidden, generator in zip(self.hidden, random, strict=True)
+        ]
+        return self.model.predict(torch.cat(moved)).float()
+
+    def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
+        """End as the Large Concept Models do; see `lcm_stop`."""
+        return lcm_stop(new, to_end, written, self.options)

@@ -1,0 +1,120 @@
+"""Texts side by side over a causal stack with a cache: what all systems of vectors share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sonar_cli.model.codec.base import Codec, OnTruncated
+from sonar_cli.model.systems.base import Feedback, Prompt
+from sonar_cli.model.systems.llama import KVCache
+from sonar_cli.options import GenerationOptions, StopReason
+
+# The Large Concept Models' last sentence, and the cosine at which a text ends.
+LCM_END = "End of text."
+LCM_THRESHOLD = 0.9
+
+
+class VectorStack(Protocol):
+    """A causal network that reads sentence vectors."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the vectors it takes."""
+
+    def new_cache(self) -> KVCache:
+        """Return an empty cache for one batch of texts."""
+
+    def hidden(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Vectors (B, T, D) after the cache's -> hidden states (B, T, hidden)."""
+
+
+class TextsState:
+    """The part of a `State` that opens, reads and drops texts.
+
+    `hidden` has the hidden state (1, hidden) behind each text's last sentence. `begin` is a
+    sentence that is put in front of every text, `end` the vector (1, D) of the one that ends it.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        stack: VectorStack,
+        options: GenerationOptions,
+        feeds_back: Feedback,
+        end: str,
+        begin: str | None = None,
+    ) -> None:
+        self.codec = codec
+        self.options = options
+        self.feeds_back: Feedback = feeds_back
+        if options.reencode is not None:
+            self.feeds_back = "sentence" if options.reencode else "vector"
+        self.end = codec.encode([end], options.source_lang)
+        self.hidden: list[Tensor] = []
+        self._begin = [begin] if begin is not None else []
+        self._stack = stack
+        self._cache = stack.new_cache()
+
+    def open(self, texts: Sequence[Prompt], on_truncated: OnTruncated | None = None) -> None:
+        """Encode new texts together and read each; ValueError for one without a sentence."""
+        for vectors in self._encode(texts, on_truncated):
+            if not len(vectors):
+                raise ValueError("there is no sentence to continue")
+            own = self._stack.new_cache()
+            hidden = self._stack.hidden(vectors.to(self._stack.dtype).unsqueeze(0), own)
+            self._cache.put(len(self.hidden), own)
+            self.hidden.append(hidden[0, -1:])
+            self.opened(hidden[0])
+
+    def read(self, vectors: Tensor) -> None:
+        """Read the next vector (B, D) of every text: one position each."""
+        new = vectors.to(self._stack.dtype).unsqueeze(1)  # (B, 1, D)
+        self.hidden = list(self._stack.hidden(new, self._cache).unbind())
+        self.went_on(self.hidden)
+
+    def keep(self, rows: list[int]) -> None:
+        """Drop all texts but these."""
+        self._cache.keep(rows)
+        self.hidden = [self.hidden[row] for row in rows]
+
+    def opened(self, hidden: Tensor) -> None:
+        """Take note of a new text's hidden states (T, hidden)."""
+
+    def went_on(self, hidden: Sequence[Tensor]) -> None:
+        """Take note of each text's next hidden state (1, hidden)."""
+
+    def _encode(self, texts: Sequence[Prompt], on_truncated: OnTruncated | None) -> list[Tensor]:
+        """Return each text's vectors (T, D), the begin sentence's in front where there is one."""
+        sentences = [[] if isinstance(text, Tensor) else list(text) for text in texts]
+        opening, *parts = self.codec.encode(
+            [*self._begin, *chain.from_iterable(sentences)],
+            self.options.source_lang,
+            on_truncated=on_truncated,
+        ).split([len(self._begin), *map(len, sentences)])
+        return [
+            torch.cat([opening, text.to(part) if isinstance(text, Tensor) else part])
+            for text, part in zip(texts, parts, strict=True)
+        ]
+
+
+def lcm_stop(
+    new: Tensor, to_end: float, written: Sequence[Tensor], options: GenerationOptions
+) -> StopReason | None:
+    """Return the Large Concept Models' reason to end a text before its new vector (1, D).
+
+    A cosine of at least 0.9 to the end sentence's vector, or to the vector before; neither holds
+    for the first sentence that is written. The options' thresholds take the place of 0.9. Source:
+    Meta's LCMGenerator with the thresholds of arXiv 2412.08821.
+    """
+    if not written:
+        return None
+    if to_end >= (LCM_THRESHOLD if options.stop_threshold is None else options.stop_threshold):
+        return "end"
+    limit = LCM_THRESHOLD if options.repeat_threshold is None else options.repeat_threshold
+    return "repetition" if float(F.cosine_similarity(new, written[-1])) >= limit else None
