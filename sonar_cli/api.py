@@ -21,8 +21,9 @@ from sonar_cli.errors import UsageError
 from sonar_cli.hub.catalogue import FAR_FROM_MINI, SummaryTraining, summary_training
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Codec, Decoded, OnTruncated
-from sonar_cli.model.load import load_codec, load_system
-from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
+from sonar_cli.model.load import AnySystem, load_codec, load_system
+from sonar_cli.model.systems.base import System
+from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import (
     ENGLISH,
     MINI,
@@ -36,7 +37,7 @@ from sonar_cli.options import (
     Summary,
     SummaryOptions,
 )
-from sonar_cli.pipeline import generate, generate_many
+from sonar_cli.pipeline import write_many
 from sonar_cli.summary.cache import files_identity
 from sonar_cli.summary.document import Document, OnRead, read
 from sonar_cli.summary.plan import Plan, make_plan, reading_parts, too_long, untrained
@@ -127,11 +128,17 @@ class SonarLLM:
         return cls(request, runtime, paths, codec, notify, detail)
 
     @cached_property
-    def system(self) -> SonarLLMSystem:
-        """The codec with its predictor, loaded at first use."""
+    def system(self) -> AnySystem:
+        """The codec with what predicts in its space, loaded at first use."""
         if self.paths.predictor is None:
             self.paths = resolve(self.request)
         return load_system(self.paths, self.runtime, self.codec, self.notify)
+
+    def of_vectors(self) -> System:
+        """Return the system where it is one of vectors; UsageError for a token-level model."""
+        if isinstance(self.system, TokenLLMSystem):
+            raise UsageError(f"{self.request.model} is a token-level model; it has no vectors")
+        return self.system
 
     @property
     def batch_size(self) -> int:
@@ -151,8 +158,8 @@ class SonarLLM:
         `GenerationOptions` by name, such as `sentences=3`.
         """
         options = replace(options or GenerationOptions(), **changes)
-        sentences = self._sentences(text, options.source_lang)
-        return generate(self.system, sentences, options, on_truncated)
+        steps = self.continue_many([text], options, on_truncated)
+        return (step for _, step in steps)
 
     def continue_many(
         self,
@@ -167,7 +174,7 @@ class SonarLLM:
         """
         options = replace(options or GenerationOptions(), **changes)
         prompts = (self._sentences(text, options.source_lang) for text in texts)
-        return generate_many(self.system, prompts, options, self.batch_size, on_truncated)
+        return write_many(self.system, prompts, options, self.batch_size, on_truncated)
 
     def summarize(
         self,
@@ -203,7 +210,7 @@ class SonarLLM:
             return summarize(document, self.codec, None, plan, options)
         self._announce(document, plan)
         return summarize(
-            document, self.codec, self.system, plan, options, self.batch_size, progress
+            document, self.codec, self.of_vectors(), plan, options, self.batch_size, progress
         )
 
     def encode(

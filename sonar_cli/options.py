@@ -121,8 +121,9 @@ class GenerationOptions:
     follows the model's own config. `temperature` scales the noise on the predictor's hidden state
     by its RMS; 0 is deterministic. `reencode` tells what goes on: the vector of the sentence that
     was written, encoded again, or the predicted vector as it is. Thresholds and `reencode` that
-    are None follow the system's paper. The last three are for diffusion: `diffusion_steps` of the
-    sampling, the scale of the `guidance`, the standard deviation of the `initial_noise`.
+    are None follow the system's paper. Three are for diffusion: `diffusion_steps` of the sampling,
+    the scale of the `guidance`, the standard deviation of the `initial_noise`. `llm_beams` is how
+    many beginnings a token-level model keeps; 1 takes or draws one token after the other.
 
     >>> GenerationOptions(candidates=4)
     Traceback (most recent call last):
@@ -145,8 +146,11 @@ class GenerationOptions:
     diffusion_steps: int = 40
     guidance: float = 3.0
     initial_noise: float = 0.6
+    llm_beams: int = 1
 
     def __post_init__(self) -> None:
+        if self.llm_beams > 1 and self.temperature:
+            raise UsageError("a search with --llm-beams draws nothing; leave out --temperature")
         if self.candidates > 1 and self.temperature == 0:
             raise UsageError(
                 f"{self.candidates} candidates are all the same without noise; "

@@ -18,8 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sonar_cli import tokens
 from sonar_cli.model.codec.base import Decoded, OnTruncated, decode_into
 from sonar_cli.model.systems.base import Prompt, State, System
+from sonar_cli.model.systems.sampling import draw, generator
+from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions, Step
 
 
@@ -71,7 +74,7 @@ def generate_many(
             state.read(goes_on)
         if fresh := list(islice(waiting, batch_size - len(running))):
             state.open([prompt for _, prompt in fresh], on_truncated)
-            running += [_Text(number, _generator(options.seed)) for number, _ in fresh]
+            running += [_Text(number, generator(options.seed)) for number, _ in fresh]
         if not running:
             return
         predicted = state.propose([text.random for text in running])  # (texts * K, D)
@@ -95,6 +98,19 @@ def generate_many(
             state.keep(going)
             running = [running[row] for row in going]
             goes_on = goes_on[going]
+
+
+def write_many(
+    system: System | TokenLLMSystem,
+    texts: Iterable[Prompt],
+    options: GenerationOptions | None = None,
+    batch_size: int = 1,
+    on_truncated: OnTruncated | None = None,
+) -> Iterator[tuple[int, Step]]:
+    """Continue many texts with a system of whichever kind, of vectors or of tokens."""
+    if isinstance(system, TokenLLMSystem):
+        return tokens.generate_many(system, texts, options, batch_size)
+    return generate_many(system, texts, options, batch_size, on_truncated)
 
 
 def in_order(steps: Iterable[tuple[int, Step]]) -> Iterator[tuple[int, Step]]:
@@ -163,30 +179,6 @@ def _choose(
     share = len(candidates) // len(texts)
     chosen = []
     for first, text in zip(range(0, len(candidates), share), texts, strict=True):
-        scores = [each.score for each in candidates[first : first + share]]
-        chosen.append(first + _draw(scores, options.top_p, text.random))
+        scores = torch.tensor([each.score for each in candidates[first : first + share]])
+        chosen.append(first + draw(scores, options.top_p, text.random))
     return [candidates[index].text for index in chosen], predicted[chosen]
-
-
-def _draw(scores: Sequence[float], top_p: float, random: torch.Generator) -> int:
-    """Draw an index by the softmax of the scores within the nucleus.
-
-    The nucleus is the fewest most likely candidates that hold `top_p` of the probability
-    (Holtzman et al. 2020, arXiv 1904.09751).
-    """
-    if len(scores) == 1:
-        return 0
-    probabilities, order = torch.tensor(scores).softmax(0).sort(descending=True)
-    before = probabilities.cumsum(0) - probabilities
-    nucleus = torch.where(before < top_p, probabilities, 0.0)
-    return int(order[int(nucleus.multinomial(1, generator=random))])
-
-
-def _generator(seed: int | None) -> torch.Generator:
-    # On the CPU whatever the device, so that a seed does not depend on where the model runs.
-    random = torch.Generator()
-    if seed is None:
-        random.seed()
-    else:
-        random.manual_seed(seed)
-    return random

@@ -15,7 +15,7 @@ from sonar_cli.model.load import load_system
 from sonar_cli.model.shapes import PredictorConfig
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.options import GenerationOptions, Runtime, Step
-from sonar_cli.pipeline import _draw, generate, generate_many
+from sonar_cli.pipeline import generate, generate_many
 
 STORY = ["One.", "Two.", "Three.", "Four.", "End of sequence."]
 
@@ -248,12 +248,3 @@ def test_without_reencoding_the_predicted_vectors_go_on(mini: SonarLLMSystem) ->
     assert all(step.fidelity is None for step in steps)
     together = _collected(generate_many(mini, PROMPTS, options, 3))
     assert _texts(together[0]) == _texts(steps)
-
-
-def test_the_nucleus_keeps_the_likely() -> None:
-    random = torch.Generator().manual_seed(0)
-    scores = [-1.0, -5.0, -1.2, -9.0]
-    assert {_draw(scores, 0.4, random) for _ in range(50)} == {0}
-    assert {_draw(scores, 0.9, random) for _ in range(50)} == {0, 2}
-    draws = [_draw([0.0, 0.0, 0.0], 1.0, random) for _ in range(300)]
-    assert min(map(draws.count, range(3))) > 60

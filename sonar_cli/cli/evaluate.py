@@ -66,7 +66,7 @@ def _mini(
     from sonar_cli.evaluation import mini
 
     llm = session.open_model(request, runtime, output)
-    return mini.run(llm.system, count, options=options, progress=_progress("stories", output))
+    return mini.run(llm.of_vectors(), count, options=options, progress=_progress("stories", output))
 
 
 def _dtype(request: ModelRequest, runtime: Runtime, output: OutputOptions, count: int) -> Report:
@@ -82,8 +82,8 @@ def _dtype(request: ModelRequest, runtime: Runtime, output: OutputOptions, count
         for dtype in ("float32", runtime.dtype)
     )
     return precision.run(
-        exact.system,
-        other.system,
+        exact.of_vectors(),
+        other.of_vectors(),
         mini.held_out(count),
         progress=lambda told: render.progress(told, count, "stories", output.quiet),
     )
@@ -99,7 +99,7 @@ def _summaries(
     llm = session.open_model(request, runtime, output)
     training = llm.summary_training(SummaryOptions())
     return summaries.run(
-        {**others, **summarizers.ours(llm.system, training)},
+        {**others, **summarizers.ours(llm.of_vectors(), training)},
         mini.stories(count),
         progress=_progress("summaries", output),
     )

@@ -51,6 +51,11 @@ generation = group(
         help="The same text every time on the same device.",
     ),
     option(
+        "--llm-beams", section=NEXT, default=DEFAULTS.llm_beams, show_default=True,
+        type=click.IntRange(1), metavar="N",
+        help="Token-level models: beams of the search for the whole continuation.",
+    ),
+    option(
         "--diffusion-steps", section=DIFFUSION, default=DEFAULTS.diffusion_steps,
         show_default=True, type=click.IntRange(1), metavar="N",
         help="About how many steps a vector is sampled in.",

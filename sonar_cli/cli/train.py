@@ -3,51 +3,125 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sonar_cli.cli.declare import Command, option
+from sonar_cli.cli import session
+from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import device, quiet
+from sonar_cli.errors import UsageError
+from sonar_cli.options import ModelRequest, OutputOptions
+
+if TYPE_CHECKING:
+    from sonar_cli.training.recipe import Recipe
+
+MINI = "mini"
 
 
-@click.command(cls=Command, short_help="Train a model.")
-@option(
-    "--recipe",
-    type=click.Choice(["mini"]),
-    required=True,
-    help="What to train: mini, from nothing.",
-)
-@option(
-    "-o", "--output", default="runs/mini", show_default=True, metavar="DIR",
-    type=click.Path(file_okay=False), envvar="SONAR_LLM_TRAIN_OUTPUT",
-    help="Checkpoints, logs, and the model in DIR/model.",
+@click.command(cls=Command, short_help="Train a system from a recipe.")
+@argument(
+    "recipe", required=False, metavar="RECIPE",
+    help="sonar-llm, lcm-mse, lcm-diffusion, llm, mini, or a TOML file.",
+)  # fmt: skip
+@argument(
+    "changes", nargs=-1, metavar="[KEY=VALUE]...",
+    help="Changes of the recipe, such as train.steps=20 or data.path=notes/.",
 )  # fmt: skip
 @option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), metavar="N",
-    envvar="SONAR_LLM_TRAIN_SEED", help="Of the texts, the first weights and the order of batches.",
+    "--recipe", "old_name", type=click.Choice([MINI]), metavar="mini",
+    help="The earlier way to write `train mini`.",
+)  # fmt: skip
+@option(
+    "-o", "--output", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    envvar="SONAR_LLM_TRAIN_OUTPUT",
+    help="Checkpoints, logs, and the model in DIR/model (default: runs/ and the recipe's name).",
+)  # fmt: skip
+@option(
+    "--show", is_flag=True, help="Print the whole recipe, defaults included, and train nothing."
+)
+@option(
+    "--seed", type=click.IntRange(0), metavar="N", envvar="SONAR_LLM_TRAIN_SEED",
+    help="Of the texts, the first weights and the order of batches (default: the recipe's, or 0).",
 )  # fmt: skip
 @option("--resume/--no-resume", default=True, help="Go on where an earlier run stopped (default).")
 @device
 @quiet
 def train(
-    recipe: str,
-    output: str,
-    seed: int,
+    recipe: str | None,
+    changes: tuple[str, ...],
+    old_name: str | None,
+    output: Path | None,
+    show: bool,
+    seed: int | None,
     resume: bool,
     device: str,
     threads: int | None,
     quiet: bool,
 ) -> int:
-    """Train a model. A run that was stopped, however it was, goes on where it saved last."""
+    """Train a system from a recipe. A run that was stopped, however it was, goes on where it saved.
+
+    The folder that it prints at the end is what `continue -m` takes.
+    """
+    from sonar_cli import render
+
+    if old_name and recipe is None and not quiet:
+        render.say(f"--recipe {old_name} is now called: sonar-llm train {old_name}")
+    name = recipe or old_name
+    if name is None:
+        raise UsageError("what is to be trained? Give a RECIPE: sonar-llm, lcm-mse, ... or a file")
+    where = output or Path("runs") / Path(name).stem
+    if name == MINI:
+        print(_mini(changes, where, device, seed or 0, threads, quiet, resume))
+        return 0
+    from sonar_cli.training import recipe as recipes
+
+    seeded = [] if seed is None else [f"train.seed={seed}"]
+    read = recipes.read(name, [*changes, *seeded])
+    if show:
+        print(read.toml(), end="")
+        return 0
+    print(_system(read, where, device, threads, quiet, resume))
+    return 0
+
+
+def _mini(
+    changes: tuple[str, ...],
+    out: Path,
+    device: str,
+    seed: int,
+    threads: int | None,
+    quiet: bool,
+    resume: bool,
+) -> Path:
     from sonar_cli.mini import recipe as mini
 
-    folder = mini.train(
-        Path(output),
+    if changes:
+        raise UsageError(f"the recipe mini has no keys to change: {' '.join(changes)}")
+    return mini.train(
+        out, device=device, seed=seed, threads=threads, progress=not quiet, resume=resume
+    )
+
+
+def _system(
+    recipe: Recipe, out: Path, device: str, threads: int | None, quiet: bool, resume: bool
+) -> Path:
+    from sonar_cli import render
+    from sonar_cli.hub.resolve import resolve
+    from sonar_cli.summary.cache import files_identity
+    from sonar_cli.training import run
+
+    shown = session.shows_progress(OutputOptions(quiet=quiet))
+    request = ModelRequest(recipe.codec)
+    paths = resolve(request, predictor=False, progress=shown)
+    return run.train(
+        recipe,
+        paths,
+        out,
+        identity=files_identity(paths.encoder, paths.tokenizer),
         device=device,
-        seed=seed,
-        threads=threads,
+        threads=threads or (1 if request.embedded else None),
         progress=not quiet,
         resume=resume,
+        notify=render.Notices(not quiet),
     )
-    print(folder)
-    return 0

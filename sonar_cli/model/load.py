@@ -27,8 +27,12 @@ from sonar_cli.model.formats.codec import (
     read_encoder,
 )
 from sonar_cli.model.formats.predictor import read_predictor
-from sonar_cli.model.shapes import LlamaConfig, TransformerConfig
+from sonar_cli.model.formats.system import kind_of, read_system
+from sonar_cli.model.shapes import SONAR_LLM, LlamaConfig, TransformerConfig
+from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
+from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
+from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
 from sonar_cli.options import CodecKind, ModelPaths, Runtime
 
 _DTYPES = {
@@ -39,6 +43,9 @@ _DTYPES = {
     # Weights are quantized after they were loaded in float32.
     "int8": torch.float32,
 }
+
+# What continues texts: the systems of vectors, and the token-level one.
+AnySystem = SonarLLMSystem | LCMMSESystem | LCMDiffusionSystem | TokenLLMSystem
 
 Shape = TypeVar("Shape", bound=TransformerConfig | LlamaConfig)
 Module = TypeVar("Module", bound=nn.Module)
@@ -82,20 +89,31 @@ def load_system(
     runtime: Runtime | None = None,
     codec: Codec | None = None,
     notify: Notify | None = None,
-) -> SonarLLMSystem:
-    """Load a predictor, and its codec where none is given.
+) -> AnySystem:
+    """Load a system of whatever kind its config.json names, and its codec where none is given.
 
-    Raises CheckpointError when their vectors differ in width, UsageError without a predictor.
+    Raises CheckpointError when system and codec do not fit, UsageError without a system.
     """
     codec = codec or load_codec(paths, runtime, notify=notify)
     if paths.predictor is None:
         raise UsageError("this model is a codec alone; name one with a predictor")
+    if paths.predictor_config is None and kind_of(paths.predictor) != SONAR_LLM:
+        return _own_system(paths.predictor, runtime, codec, notify)
+    return load_sonar_llm(paths, runtime, codec, notify)
+
+
+def load_sonar_llm(
+    paths: ModelPaths,
+    runtime: Runtime | None = None,
+    codec: Codec | None = None,
+    notify: Notify | None = None,
+) -> SonarLLMSystem:
+    """Load a SONAR-LLM; see `load_system`. Another kind of system is a CheckpointError."""
+    codec = codec or load_codec(paths, runtime, notify=notify)
+    if paths.predictor is None:
+        raise UsageError("this model is a codec alone; name one with a predictor")
     predictor = load_predictor(paths.predictor, paths.predictor_config, runtime, notify)
-    if predictor.config.embed_dim != codec.width:
-        raise CheckpointError(
-            f"{paths.predictor} predicts vectors of {predictor.config.embed_dim} numbers, the "
-            f"codec has {codec.width}; choose the codec with --encoder, --decoder and --tokenizer"
-        )
+    _check_width(paths.predictor, predictor.config.embed_dim, codec)
     return SonarLLMSystem(codec, predictor)
 
 
@@ -194,6 +212,33 @@ def _load(
         quantized(built, source, notify)
         return built
     return prepare(built, runtime.dtype)
+
+
+def _own_system(
+    folder: Path, runtime: Runtime | None, codec: Codec, notify: Notify | None
+) -> AnySystem:
+    network, config, state = read_system(folder)
+    model = _load(network, folder, (config, state), runtime, notify)
+    if isinstance(model, TokenLLM):
+        if model.config.vocab_size != codec.tokenizer.vocab_size:
+            raise CheckpointError(
+                f"{folder} has {model.config.vocab_size} tokens but the tokenizer "
+                f"{codec.tokenizer.vocab_size}; give the tokenizer it was trained with"
+            )
+        return TokenLLMSystem(codec.tokenizer, model)
+    assert isinstance(model, (BaseLCM, TwoTowerLCM))
+    _check_width(folder, model.config.embed_dim, codec)
+    if isinstance(model, BaseLCM):
+        return LCMMSESystem(codec, model)
+    return LCMDiffusionSystem(codec, model)
+
+
+def _check_width(path: Path, width: int, codec: Codec) -> None:
+    if width != codec.width:
+        raise CheckpointError(
+            f"{path} predicts vectors of {width} numbers, the codec has {codec.width}; choose "
+            "the codec with --encoder, --decoder and --tokenizer"
+        )
 
 
 def _load_sonar_space(paths: ModelPaths, runtime: Runtime) -> Codec:

@@ -10,6 +10,8 @@ from typing import Any
 
 from sonar_cli.errors import CheckpointError
 
+# The kind of system that published models are.
+SONAR_LLM = "sonar-llm"
 # Tokens that SONAR's encoder reads of a sentence, and positions of its decoder.
 ENCODER_MAX_LEN = 514
 DECODER_MAX_LEN = 512
@@ -83,6 +85,13 @@ class TwoTowerConfig(LCMConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenLLMConfig(LlamaConfig):
+    """Shape of a token-level Llama; its vocabulary is the codec's tokenizer's."""
+
+    vocab_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictorConfig(LlamaConfig):
     """Shape of a SONAR-LLM predictor, and what it was trained for.
 
@@ -96,6 +105,11 @@ class PredictorConfig(LlamaConfig):
     add_begin: bool = False
     summary_cue: str | None = None
     trained_len: int | None = None
+
+
+def system_kind(raw: Mapping[str, Any]) -> str:
+    """Return the kind of system that a config.json is of; published ones name none."""
+    return str(raw.get("system", SONAR_LLM))
 
 
 def read_json(path: Path) -> dict[str, Any]:

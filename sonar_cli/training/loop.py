@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,10 +37,11 @@ _FREE = ("log_every", "evaluate_every", "save_seconds")
 class Schedule:
     """Number of steps, learning rate, regularization, and how often a run reports and saves.
 
-    The learning rate rises linearly to `lr` within `warmup` steps and falls to 0 along a cosine.
-    `weight_decay` is AdamW's, `clip` the largest norm of the gradient, and `seed` that of the
-    steps' random numbers. The log gets the mean loss every `log_every` steps and the evaluation's
-    figures every `evaluate_every`; a checkpoint is written every `save_seconds`.
+    The learning rate rises linearly to `lr` within `warmup` steps and then falls to 0 along a
+    cosine, or stays with the decay "constant". `weight_decay`, `betas` and `eps` are AdamW's,
+    `clip` the largest norm of the gradient, and `seed` that of the steps' random numbers. The log
+    gets the mean loss every `log_every` steps and the evaluation's figures every `evaluate_every`;
+    a checkpoint is written every `save_seconds`.
     """
 
     steps: int
@@ -52,6 +53,9 @@ class Schedule:
     log_every: int = 50
     evaluate_every: int = 1_000
     save_seconds: float = 60.0
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-8
+    decay: Literal["cosine", "constant"] = "cosine"
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0.
@@ -61,6 +65,8 @@ class Schedule:
         """
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
+        if self.decay == "constant":
+            return self.lr
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
@@ -148,7 +154,8 @@ class _Run:
             self.parameters,
             lr=schedule.lr,
             weight_decay=schedule.weight_decay,
-            betas=(0.9, 0.98),
+            betas=schedule.betas,
+            eps=schedule.eps,
             fused=True,
         )
         self.saved_at = self.began = perf_counter()

@@ -91,13 +91,13 @@ def _loop(
 def _load(paths: ModelPaths, runtime: Runtime) -> SonarLLMSystem:
     """Load a model as the product does; without a tokenizer's file with a stand-in for it."""
     from sonar_cli.model.codec.native import NativeCodec
-    from sonar_cli.model.load import load_decoder, load_encoder, load_system
+    from sonar_cli.model.load import load_decoder, load_encoder, load_sonar_llm
 
     if paths.tokenizer.exists():
-        return load_system(paths, runtime)
+        return load_sonar_llm(paths, runtime)
     encoder, decoder = load_encoder(paths.encoder, runtime), load_decoder(paths.decoder, runtime)
     tokenizer: Any = _Numbers(decoder.config.vocab_size)
-    return load_system(paths, runtime, NativeCodec(encoder, decoder, tokenizer))
+    return load_sonar_llm(paths, runtime, NativeCodec(encoder, decoder, tokenizer))
 
 
 def _watch_steps() -> list[float]:

@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sonar_cli.model.codec.tokenizer import Tokenizer
+from sonar_cli.errors import UsageError
+from sonar_cli.model.codec.tokenizer import EOS, Tokenizer
 from sonar_cli.options import GenerationOptions, SummaryOptions
 
 # Told how many sentences were too long for the encoder and were cut.
@@ -74,6 +75,27 @@ class Codec(Protocol):
         UsageError for an unknown language or a `max_tokens` below 3, InputError for vectors of
         another width or with values that are not finite.
         """
+
+
+def source_ids(
+    codec: Codec, sentences: Sequence[str], lang: str, on_truncated: OnTruncated | None
+) -> list[list[int]]:
+    """Return the encoder's input ids of sentences, cut to the codec's `max_len`; see `encode`."""
+    ids = [codec.tokenizer.source(sentence, lang) for sentence in sentences]
+    if on_truncated and (cut := sum(len(row) > codec.max_len for row in ids)):
+        on_truncated(cut)
+    return [row[: codec.max_len] for row in ids]
+
+
+def prefix_ids(codec: Codec, lang: str, max_tokens: int) -> Tensor:
+    """Return the ids (2,) that a decoded sentence begins with: end token, language token.
+
+    Raises UsageError for an unknown language, and for a `max_tokens` that leaves no room for more.
+    """
+    prefix = [EOS, codec.tokenizer.lang_id(lang)]
+    if max_tokens <= len(prefix):
+        raise UsageError(f"--max-tokens must be at least {len(prefix) + 1}, not {max_tokens}")
+    return torch.tensor(prefix, device=codec.device)
 
 
 def decode_into(

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import InputError, UsageError
-from sonar_cli.model.codec.base import Decoded, OnTruncated
+from sonar_cli.errors import InputError
+from sonar_cli.model.codec.base import Decoded, OnTruncated, prefix_ids, source_ids
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.search import Search
-from sonar_cli.model.codec.tokenizer import EOS, PAD, Tokenizer
+from sonar_cli.model.codec.tokenizer import PAD, Tokenizer
 
 
 class NativeCodec:
@@ -56,11 +56,7 @@ class NativeCodec:
         on_truncated: OnTruncated | None = None,
     ) -> Tensor:
         """Return the sentences' vectors (N, D), float32; see `Codec.encode`."""
-        limit = self.encoder.config.max_len
-        ids = [self.tokenizer.source(sentence, lang) for sentence in sentences]
-        if on_truncated and (cut := sum(len(row) > limit for row in ids)):
-            on_truncated(cut)
-        ids = [row[:limit] for row in ids]
+        ids = source_ids(self, sentences, lang, on_truncated)
         # Sentences of like length share a batch, so that little of it is padding.
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = torch.empty(len(ids), self.width, device=self.device)
@@ -79,10 +75,8 @@ class NativeCodec:
         batch_size: int = 32,
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
-        prefix = torch.tensor([EOS, self.tokenizer.lang_id(lang)], device=self.device)
+        prefix = prefix_ids(self, lang, max_tokens)
         self._check(vectors)
-        if max_tokens <= len(prefix):
-            raise UsageError(f"--max-tokens must be at least {len(prefix) + 1}, not {max_tokens}")
         vectors = vectors.to(self.device, self.decoder.embed.weight.dtype)
         decoded: list[Decoded] = []
         for batch in vectors.split(batch_size):

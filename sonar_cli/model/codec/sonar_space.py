@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import SonarError, UsageError
-from sonar_cli.model.codec.base import Decoded, OnTruncated
+from sonar_cli.errors import SonarError
+from sonar_cli.model.codec.base import Decoded, OnTruncated, prefix_ids, source_ids
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer, model_file
 from sonar_cli.model.shapes import ENCODER_MAX_LEN, TransformerConfig
 
@@ -53,14 +53,11 @@ class SonarSpaceCodec:
         on_truncated: OnTruncated | None = None,
     ) -> Tensor:
         """Return the sentences' vectors (N, D), float32; see `Codec.encode`."""
-        limit = ENCODER_MAX_LEN
-        ids = [self.tokenizer.source(sentence, lang) for sentence in sentences]
-        if on_truncated and (cut := sum(len(row) > limit for row in ids)):
-            on_truncated(cut)
+        source_ids(self, sentences, lang, on_truncated)
         if not sentences:
             return torch.empty(0, self.width, device=self.device)
         vectors = self._to_vectors.predict(
-            list(sentences), source_lang=lang, batch_size=batch_size, max_seq_len=limit
+            list(sentences), source_lang=lang, batch_size=batch_size, max_seq_len=self.max_len
         )
         return vectors.float().clone()
 
@@ -73,9 +70,7 @@ class SonarSpaceCodec:
         batch_size: int = 32,
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
-        prefix = torch.tensor([EOS, self.tokenizer.lang_id(lang)], device=self.device)
-        if max_tokens <= len(prefix):
-            raise UsageError(f"--max-tokens must be at least {len(prefix) + 1}, not {max_tokens}")
+        prefix = prefix_ids(self, lang, max_tokens)
         decoded = []
         for batch in vectors.to(self.device).split(batch_size):
             found = search(self._to_text.model, self._vocab, batch, prefix, beam_size, max_tokens)

@@ -13,7 +13,7 @@ from sonar_cli.model.files import read_tensors
 from sonar_cli.model.formats.layouts import PREDICTOR_LAYOUT, State
 from sonar_cli.model.formats.strict import check, expected_shapes, other_architecture, write
 from sonar_cli.model.names import CONFIG
-from sonar_cli.model.shapes import PredictorConfig, predictor_config, read_json
+from sonar_cli.model.shapes import SONAR_LLM, PredictorConfig, predictor_config, read_json
 from sonar_cli.model.systems.sonar_llm import Predictor
 
 
@@ -58,6 +58,7 @@ def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
         rope["original_max_position_embeddings"] = rope.pop("original_max_len")
     trained_for = {"summary_cue": config.summary_cue, "trained_len": config.trained_len}
     return {
+        "system": SONAR_LLM,
         "llama_config": {
             "hidden_size": config.hidden,
             "intermediate_size": config.ffn,

@@ -37,12 +37,12 @@ class TimeEmbedding(nn.Module):
         self.up = nn.Linear(_WAVES, width)
         self.down = nn.Linear(width, width)
 
-    def forward(self, times: Tensor) -> Tensor:
-        """Times (...) int64 -> (..., width)."""
+    def forward(self, times: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Times (...) int64 -> (..., width) of a dtype."""
         half = _WAVES // 2
         rates = torch.exp(-math.log(_PERIOD) * torch.arange(half, device=times.device) / half)
         angles = times.float().unsqueeze(-1) * rates
-        waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.up.weight.dtype)
+        waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(dtype)
         result: Tensor = self.down(F.silu(self.up(waves)))
         return result
 
@@ -135,7 +135,7 @@ class Denoiser(nn.Module):
         """
         zeros = contexts.new_zeros(len(contexts), 1, contexts.shape[2])
         contexts = torch.cat([zeros, contexts], dim=1)
-        x, time = self.forward_proj(noisy), self.time(times)
+        x, time = self.forward_proj(noisy), self.time(times, noisy.dtype)
         for layer in self.layers:
             x = layer(x, time, contexts, mask)
         result: Tensor = self.reverse_proj(self.norm(x))
@@ -186,14 +186,15 @@ class TwoTowerLCM(Llama):
     ) -> Tensor:
         """Sample the next vectors (N, D) of N texts.
 
-        Contexts (N, S, hidden), of which the first `lengths` (N,) are a text's; noise (N, D).
+        Contexts (N, S, hidden), of which the first `lengths` (N,) are a text's; noise (N, D)
+        float32, in which the sampling is done.
         """
         places = torch.arange(contexts.shape[1] + 1, device=contexts.device)
         seen = (places <= lengths[:, None])[:, None]  # (N, 1, 1 + S)
         alone = (places == 0).expand_as(seen)
 
         def denoise(noisy: Tensor, time: int) -> tuple[Tensor, Tensor]:
-            pair = noisy.repeat(2, 1).unsqueeze(1)  # (2 N, 1, D)
+            pair = noisy.to(contexts.dtype).repeat(2, 1).unsqueeze(1)  # (2 N, 1, D)
             times = torch.full(pair.shape[:2], time, device=noisy.device)
             masks = torch.cat([seen, alone])
             found = self.denoiser(pair, times, contexts.repeat(2, 1, 1), masks)
@@ -249,7 +250,7 @@ class LCMDiffusionState(TextsState):
         return self.model.sample(
             contexts.repeat_interleave(count, dim=0),
             lengths.to(contexts.device),
-            (self.options.initial_noise * noise).to(contexts),
+            (self.options.initial_noise * noise).to(contexts.device),
             self.options.diffusion_steps,
             self.options.guidance,
         ).float()

@@ -150,7 +150,7 @@ def test_it_learns_what_follows_what(kind: str) -> None:
         loss = model.loss(walks, mask)
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
     assert all(each.grad is not None for each in model.parameters())
 

@@ -1,0 +1,133 @@
+"""Recipes: what is trained, on what, and how; TOML files, and some of them shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sonar_cli.errors import UsageError
+from sonar_cli.training import schema
+
+Kind = Literal["sonar-llm", "lcm-mse", "lcm-diffusion", "llm"]
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The texts. `path` is "world", a file, a folder or a glob; None is the story world.
+
+    Of the world `stories` are written. A text's sentences beyond `max_sentences` make further
+    texts, or are dropped with `cut`. `held_out` is the share of the texts that is kept for
+    validation, chosen by a hash of the text, so that it never moves.
+    """
+
+    path: str = "world"
+    stories: int = 8_000
+    max_sentences: int = 32
+    cut: bool = False
+    held_out: float = 0.02
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network's shape; `denoiser_layers` and `diffusion_steps` are the diffusion LCM's."""
+
+    hidden: int = 256
+    ffn: int = 640
+    layers: int = 4
+    heads: int = 8
+    kv_heads: int | None = None
+    head_dim: int | None = None
+    dropout: float = 0.0
+    denoiser_layers: int = 4
+    diffusion_steps: int = 100
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What SONAR-LLM's loss counts: `double_eos` is the authors' labels, `begin` puts the begin
+    sentence in front. `vector_steps` first steps minimize the squared error of the next vector,
+    which needs no decoder."""
+
+    double_eos: bool = False
+    begin: bool = True
+    vector_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Train:
+    """Steps, batch (texts), learning rate and regularization; see `loop.Schedule`."""
+
+    steps: int = 1_000
+    batch: int = 24
+    lr: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.01
+    beta2: float = 0.98
+    eps: float = 1e-8
+    clip: float = 1.0
+    decay: Literal["cosine", "constant"] = "cosine"
+    seed: int = 0
+    validate_every: int = 200
+    save_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. `codec` is the model whose codec makes and reads the vectors."""
+
+    system: Kind
+    codec: str = "mini"
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    objective: Objective = field(default_factory=Objective)
+    train: Train = field(default_factory=Train)
+
+    def __post_init__(self) -> None:
+        if self.model.hidden % self.model.heads and self.model.head_dim is None:
+            raise UsageError(
+                f"model.heads {self.model.heads} does not divide model.hidden "
+                f"{self.model.hidden}; give model.head_dim"
+            )
+        for name, value in (
+            ("train.steps", self.train.steps),
+            ("train.batch", self.train.batch),
+            ("model.layers", self.model.layers),
+            ("data.max_sentences", self.data.max_sentences),
+        ):
+            if value < 1:
+                raise UsageError(f"{name} is at least 1, not {value}")
+        if not 0 < self.data.held_out < 1:
+            raise UsageError(f"data.held_out is a share between 0 and 1, not {self.data.held_out}")
+
+    def toml(self) -> str:
+        """Return the whole recipe, defaults included."""
+        return schema.write(asdict(self))
+
+
+def names() -> list[str]:
+    """Return the names of the recipes that are shipped.
+
+    >>> names()
+    ['lcm-diffusion', 'lcm-mse', 'llm', 'sonar-llm']
+    """
+    return sorted(file.stem for file in SHIPPED.glob("*.toml"))
+
+
+def read(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe: a shipped name or a TOML file, with `key=value` changes.
+
+    Raises UsageError for a name or file that is not there, broken TOML, unknown keys and values of
+    another type.
+    """
+    file = SHIPPED / f"{name}.toml" if name in names() else Path(name).expanduser()
+    if not file.is_file():
+        raise UsageError(f"{name}: no such recipe; shipped are {', '.join(names())}, or a file")
+    raw = schema.parse(file.read_text(encoding="utf-8"), name)
+    for change in changes:
+        schema.override(raw, change)
+    if "system" not in raw:
+        raise UsageError(f"{name}: system is missing; one of {', '.join(names())}")
+    return schema.make(Recipe, raw, name)

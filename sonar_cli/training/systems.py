@@ -1,0 +1,131 @@
+"""The four systems as the trainer sees them: a network to build, and a loss of some texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.codec.tokenizer import BOS, EOS, PAD
+from sonar_cli.model.shapes import LCMConfig, PredictorConfig, TokenLLMConfig, TwoTowerConfig
+from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
+from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
+from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
+from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
+from sonar_cli.training.corpus import BEGIN, END, END_OF_TEXT, Corpus
+from sonar_cli.training.objectives import next_sentence_loss, next_vector_loss
+from sonar_cli.training.recipe import Model, Objective, Recipe
+
+# loss(texts by number, whether the vector stage is on) -> scalar with gradients
+TextsLoss = Callable[[Sequence[int], bool], Tensor]
+# Vectors that the scaler's quartiles are taken of.
+_SAMPLE = 20_000
+
+
+def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Module:
+    """Build a recipe's network with random weights; an LCM's scaler is fitted to the corpus."""
+    shape, kind = _llama(recipe.model), recipe.system
+    if kind == "sonar-llm":
+        own = PredictorConfig(embed_dim=codec.width, add_begin=recipe.objective.begin, **shape)
+        return Predictor(own)
+    if kind == "llm":
+        return TokenLLM(TokenLLMConfig(vocab_size=codec.tokenizer.vocab_size, **shape))
+    lcm = shape | {"embed_dim": codec.width, "rope_scaling": None, "rope_theta": 10_000.0}
+    network: BaseLCM | TwoTowerLCM
+    if kind == "lcm-mse":
+        network = BaseLCM(LCMConfig(**lcm))
+    else:
+        network = TwoTowerLCM(
+            TwoTowerConfig(
+                denoiser_layers=recipe.model.denoiser_layers,
+                diffusion_steps=recipe.model.diffusion_steps,
+                **lcm,
+            )
+        )
+    # From all over the corpus, without its end: that is the order in which sentences first occur.
+    every = max(1, len(corpus.vectors) // _SAMPLE)
+    network.scaler.fit(torch.from_numpy(corpus.vectors[::every].astype("float32")))
+    return network
+
+
+def texts_loss(
+    network: nn.Module, recipe: Recipe, codec: NativeCodec, corpus: Corpus, device: torch.device
+) -> TextsLoss:
+    """Return the loss of texts, given by their numbers in the corpus."""
+    if isinstance(network, Predictor):
+        return _sonar_llm(network, recipe.objective, codec, corpus, device)
+    if isinstance(network, TokenLLM):
+        return _token_llm(network, corpus, device)
+
+    def loss(texts: Sequence[int], vectors_only: bool) -> Tensor:
+        sequences = [corpus.sequence(text, (), END_OF_TEXT) for text in texts]
+        vectors, mask = (each.to(device) for each in corpus.batch(sequences))
+        found: Tensor = network.loss(vectors, mask)  # type: ignore[operator]
+        return found
+
+    return loss
+
+
+def system_of(
+    network: Any, codec: NativeCodec
+) -> SonarLLMSystem | LCMMSESystem | LCMDiffusionSystem | TokenLLMSystem:
+    """Return the system that a network is the heart of."""
+    if isinstance(network, Predictor):
+        return SonarLLMSystem(codec, network)
+    if isinstance(network, BaseLCM):
+        return LCMMSESystem(codec, network)
+    if isinstance(network, TwoTowerLCM):
+        return LCMDiffusionSystem(codec, network)
+    return TokenLLMSystem(codec.tokenizer, network)
+
+
+def _sonar_llm(
+    network: Predictor,
+    objective: Objective,
+    codec: NativeCodec,
+    corpus: Corpus,
+    device: torch.device,
+) -> TextsLoss:
+    """The next sentence of every position but the last, through the frozen decoder."""
+    first = (BEGIN,) if objective.begin else ()
+
+    def loss(texts: Sequence[int], vectors_only: bool) -> Tensor:
+        sequences = [corpus.sequence(text, first, END) for text in texts]
+        vectors, mask = (each.to(device) for each in corpus.batch(sequences))
+        given, wanted = vectors[:, :-1], mask[:, 1:]
+        if vectors_only:
+            return next_vector_loss(network, given, wanted, vectors[:, 1:][wanted])
+        following = [number for numbers in sequences for number in numbers[1:]]
+        target = corpus.tokens.padded(following, device)
+        return next_sentence_loss(
+            network, codec.decoder, given, wanted, target, objective.double_eos
+        )
+
+    return loss
+
+
+def _token_llm(network: TokenLLM, corpus: Corpus, device: torch.device) -> TextsLoss:
+    def loss(texts: Sequence[int], vectors_only: bool) -> Tensor:
+        rows = [
+            torch.tensor([BOS, *corpus.pieces(text), *[EOS] * int(corpus.ends[text])])
+            for text in texts
+        ]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+        return network.loss(ids.to(device))
+
+    return loss
+
+
+def _llama(model: Model) -> dict[str, Any]:
+    return {
+        "hidden": model.hidden,
+        "ffn": model.ffn,
+        "layers": model.layers,
+        "heads": model.heads,
+        "kv_heads": model.kv_heads or model.heads,
+        "head_dim": model.head_dim or model.hidden // model.heads,
+        "dropout": model.dropout,
+    }
