@@ -54,6 +54,7 @@ COMMANDS = (
     "models",
     "models list",
     "models pull",
+    "models show",
     "models path",
     "cache",
     "cache info",
@@ -68,8 +69,9 @@ CHECKS = ("python -m pytest", "ruff check", "mypy", "oracle.sh", "tests.test_doc
 HUB = ("-m 900m", "models pull")
 LOCAL = ("checkpoint.pt",)
 ORIGINAL = ("--codec sonar-space", "--against sonar-space")
-TRAINING = ("sonar-llm train",)
-SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + TRAINING
+TRAINING = ("sonar-llm train mini",)
+SYSTEMS = ("sonar-llm train", "runs/")
+SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + TRAINING + SYSTEMS
 
 
 def _lines() -> list[str]:
@@ -241,6 +243,28 @@ def test_a_training_line_runs(
     model = folder / capsys.readouterr().out.strip()
     assert model == folder / "runs" / "mini" / "model"
     assert (model / "predictor" / "config.json").is_file()
+
+
+# The real sizes take minutes; these go the same way in seconds.
+SMALL = (
+    "train.steps=2 train.batch=2 model.hidden=32 model.ffn=48 model.heads=2 model.layers=1 "
+    "data.stories=20 objective.vector_steps=0"
+)
+
+
+def test_the_training_pages_lines_run(folder: Path) -> None:
+    """One after the other, since later ones use what earlier ones trained."""
+    lines = [line for line in _with(SYSTEMS) if line not in _with(TRAINING)]
+    assert sum("train " in line for line in lines) >= 3
+    for line in lines:
+        short = f"{line} {SMALL}" if "train " in line and "finetune" not in line else line
+        if "finetune" in line:
+            short = f"{line} train.steps=2 train.batch=2"
+        if "continue" in line:
+            short = f"{line} -n 1 --max-tokens 8"
+        done = _shell(short, folder)
+        assert (done.returncode, done.stderr) == (0, ""), line
+        assert done.stdout.strip(), line
 
 
 def test_the_api_page_is_true(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

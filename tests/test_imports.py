@@ -30,6 +30,7 @@ ALLOWED = {
     "model.systems": {*BASE, "model.codec", "model.shapes"},
     "model.formats": {*CODEC, "model.codec", "model.systems"},
     "model.load": {*CODEC, "model.codec", "model.fast", "model.formats", "model.systems"},
+    "model.describe": {*BASE, "model.files", "model.names", "model.shapes"},
     "hub": {*BASE, "model"},
     "pipeline": {*BASE, "model", "tokens"},
     "tokens": {*BASE, "model", "text"},
@@ -42,7 +43,7 @@ ALLOWED = {
     "cli": {
         *BASE,
         *("__version__", "api", "evaluation", "hub", "mini", "model", "pipeline", "render"),
-        *("summary", "text"),
+        *("summary", "text", "training"),
     },
 }
 HEAVY = ("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece")

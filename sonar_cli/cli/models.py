@@ -42,6 +42,22 @@ def pull(model: str, quiet: bool) -> int:
     return 0
 
 
+@models.command("show", cls=Command, short_help="Print what a model is.")
+@argument("model", default=MINI, metavar="[MODEL]", help=_NAME)
+@format_
+def show(model: str, format: OutputFormat) -> int:
+    """Print what a model is: its system, shape, files and, where it was trained here, how.
+
+    Nothing is downloaded.
+    """
+    from sonar_cli import render
+    from sonar_cli.hub.resolve import resolve
+    from sonar_cli.model.describe import describe
+
+    render.print_record(describe(resolve(ModelRequest(model, offline=True))), format)
+    return 0
+
+
 @models.command("path", cls=Command, short_help="Print where a model's files lie.")
 @argument("model", default=MINI, metavar="[MODEL]", help=_NAME)
 def path(model: str) -> int:

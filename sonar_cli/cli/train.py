@@ -22,7 +22,7 @@ MINI = "mini"
 @click.command(cls=Command, short_help="Train a system from a recipe.")
 @argument(
     "recipe", required=False, metavar="RECIPE",
-    help="sonar-llm, lcm-mse, lcm-diffusion, llm, mini, or a TOML file.",
+    help="sonar-llm, lcm-mse, lcm-diffusion, llm, finetune, mini, or a TOML file.",
 )  # fmt: skip
 @argument(
     "changes", nargs=-1, metavar="[KEY=VALUE]...",
@@ -112,8 +112,8 @@ def _system(
     from sonar_cli.training import run
 
     shown = session.shows_progress(OutputOptions(quiet=quiet))
-    request = ModelRequest(recipe.codec)
-    paths = resolve(request, predictor=False, progress=shown)
+    request = ModelRequest(recipe.start or recipe.codec)
+    paths = resolve(request, predictor=recipe.start is not None, progress=shown)
     return run.train(
         recipe,
         paths,

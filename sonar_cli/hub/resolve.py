@@ -52,6 +52,8 @@ def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | No
         return EMBEDDED / "predictor", EMBEDDED
     path = Path(model).expanduser()
     if path.is_dir():
+        if (path / "model" / "predictor").is_dir():
+            path = path / "model"  # the folder of a training
         whole = (path / "predictor").is_dir()
         folder = path / "predictor" if whole else path
         if not ((folder / CONFIG).is_file() or request.config):

@@ -4,7 +4,7 @@ from sonar_cli.render.continuations import Turns, Writer, writer
 from sonar_cli.render.output import opened, write_whole
 from sonar_cli.render.progress import Notices, bar, doing, pieces, progress, say
 from sonar_cli.render.summaries import Summaries
-from sonar_cli.render.tables import print_models, print_report
+from sonar_cli.render.tables import print_models, print_record, print_report
 
 __all__ = [
     "Notices",
@@ -16,6 +16,7 @@ __all__ = [
     "opened",
     "pieces",
     "print_models",
+    "print_record",
     "print_report",
     "progress",
     "say",

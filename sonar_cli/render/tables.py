@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sonar_cli.render.progress import console
 
@@ -33,6 +33,23 @@ def print_report(report: Report, format: OutputFormat, out: TextIO) -> None:
         console(out).print(Markdown(report.markdown()))
     else:
         out.write(report.markdown() + "\n")
+
+
+def print_record(record: Mapping[str, Any], format: str) -> None:
+    """Print a record: a line a value, tables within indented, or one JSON object."""
+    if format == "jsonl":
+        print(json.dumps(record, ensure_ascii=False))
+        return
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            print(f"{name}:")
+            for inner, each in value.items():
+                print(f"    {inner}: {each}")
+        elif "\n" in str(value):
+            print(f"{name}:")
+            print("".join(f"    {line}\n" for line in str(value).splitlines()), end="")
+        else:
+            print(f"{name}: {value}")
 
 
 def print_models(models: Sequence[KnownModel], format: str) -> None:

@@ -1,1 +1,1 @@
-"""A file -> its sentences, with their offsets. Needs no torch."""
+"""Read documents and split them into sentences with character offsets. Needs no torch."""

@@ -1,4 +1,4 @@
-"""Sentence vectors in files: .npy arrays and JSON Lines, as `sonar-llm encode` writes them."""
+"""Read and write sentence vectors: .npy arrays and the JSON Lines of `sonar-llm encode`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 
 def read_vectors(name: str) -> npt.NDArray[np.float32]:
-    """Read sentence vectors (N, D): a .npy array, or JSON Lines with a "vector" in each object.
+    """Read sentence vectors of shape (N, D) from a .npy array or from JSON Lines.
 
-    Raises InputError for anything else, for no vectors, and for values that are not finite.
+    `name` is a path, or "-" for standard input. In JSON Lines each object has a "vector", a list
+    of D numbers. Raises InputError if the file is unreadable, empty or in another format, and if
+    a value is not finite.
     """
     import numpy as np
 
@@ -57,7 +59,7 @@ def _json_lines(raw: bytes, shown: str) -> npt.NDArray[Any]:
             continue
         try:
             rows.append([float(value) for value in json.loads(line)["vector"]])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise InputError(
                 f'{shown}: line {number} is no JSON object with a "vector"; give a .npy array or '
                 "what `sonar-llm encode --format jsonl` wrote"
@@ -68,7 +70,7 @@ def _json_lines(raw: bytes, shown: str) -> npt.NDArray[Any]:
 
 
 def npy(array: npt.NDArray[Any]) -> bytes:
-    """Return an array in NumPy's .npy format."""
+    """Return an array as the bytes of a NumPy .npy file."""
     import numpy as np
 
     buffer = io.BytesIO()

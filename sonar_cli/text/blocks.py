@@ -1,4 +1,4 @@
-"""Runs of a document, cleaned of what is no language, that still know where they stood."""
+"""Blocks of a document (paragraphs, headings, ...): cleaned text that maps back to offsets."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+# "quote" is a block quotation in a document, "quoted" an earlier mail repeated in a reply.
 Kind = Literal["prose", "heading", "code", "table", "quote", "quoted", "header", "signature"]
 
-# What to put in the place of text[start:end].
+# (start, end, new): replace text[start:end] by `new`.
 Edit = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
 class Block:
-    """A run of a document: its cleaned text, its kind, and where its characters stood.
+    """A block of a document: its text without markup, its kind, and its place in the document.
 
-    `origins` are pairs (position in `text`, offset in the document) in ascending order; up to the
-    next pair both go on one by one. Where single characters cannot be told, `span` is the whole
-    block's.
+    `origins` are pairs (position in `text`, character offset in the document) in ascending order.
+    Between two pairs, position and offset grow together. `span` is set where the offsets of single
+    characters are unknown: it is the (start, end) of the whole block.
     """
 
     text: str
@@ -28,17 +29,17 @@ class Block:
     span: tuple[int, int] | None = None
 
     def origin(self, position: int) -> int:
-        """Return the document's offset of a position in the text."""
+        """Return the offset in the document of a position in the text."""
         index = bisect_right(self.origins, position, key=_position) - 1
         at, offset = self.origins[index]
         return offset + position - at
 
     def where(self, start: int, end: int) -> tuple[int, int]:
-        """Return the document's offsets of text[start:end], which is not empty."""
+        """Return the (start, end) in the document of text[start:end], which must not be empty."""
         return self.span or (self.origin(start), self.origin(end - 1) + 1)
 
     def edited(self, edits: Iterable[Edit]) -> Block:
-        """Return the block with parts of its text replaced; edits are in order, apart.
+        """Return the block with parts of its text replaced, by sorted edits that do not overlap.
 
         >>> block = Block("a **bold** word", "prose", ((0, 100),))
         >>> found = block.edited([(2, 4, ""), (8, 10, "")])
@@ -58,7 +59,7 @@ class Block:
         return Block("".join(pieces), self.kind, tuple(origins) or self.origins[:1])
 
     def _origins_of(self, start: int, end: int, at: int) -> list[tuple[int, int]]:
-        """Origins of text[start:end], as a run that begins at position `at`."""
+        """Return the origins of text[start:end] after a move to position `at`."""
         first = bisect_right(self.origins, start, key=_position)
         last = bisect_left(self.origins, end, first, key=_position)
         inner = [(p - start + at, o) for p, o in self.origins[first:last]]
@@ -66,7 +67,7 @@ class Block:
 
 
 def block(text: str, start: int, end: int, kind: Kind, edits: Iterable[Edit] = ()) -> Block:
-    """Take text[start:end] of a document as a block; edits name the document's offsets."""
+    """Return text[start:end] of a document as a block; `edits` use the document's offsets."""
     plain = Block(text[start:end], kind, ((0, start),))
     return plain.edited((a - start, b - start, new) for a, b, new in edits)
 

@@ -1,4 +1,4 @@
-"""Sentences that are longer than the encoder reads -> pieces of them, cut where it hurts least."""
+"""Cut sentences that are too long for the encoder, at clause boundaries where possible."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sonar_cli.text import scripts
 from sonar_cli.text.scripts import Rules
 from sonar_cli.text.sentences import Sentence, Span, collapse, spans_of, stand_in, trim
 
-# Characters after a sentence's end that are enough to tell that it is one.
-_AHEAD = 40
+# Characters after the possible end of a sentence that are enough to judge it.
+_CONTEXT = 40
 
 
 def shorten(
@@ -21,10 +21,11 @@ def shorten(
     limit: int,
     lang: str = "eng_Latn",
 ) -> Iterator[Sentence]:
-    """Cut sentences of `text` whose `length` is over `limit` into pieces that are not.
+    """Yield the sentences, with those of more than `limit` tokens cut into pieces that fit.
 
-    The cut is made at a sentence's end if there is one (a line may hold several), else at a clause
-    mark, a comma, a space, or between two characters, in about equal pieces.
+    `text` is the text that was split into `sentences`; `length` counts the tokens of a sentence.
+    A cut is made at the end of a sentence if there is one (a line may hold several), else at a
+    clause mark, a comma, a space, or between two characters. The pieces are about equally long.
 
     >>> from sonar_cli.text.sentences import split
     >>> text = "First came the rain; then, after hours of wind, came the snow."
@@ -46,17 +47,20 @@ def shorten(
 
 
 def _surely_fits(text: str, limit: int) -> bool:
-    """A character has at most four tokens, its bytes; two more begin and end the sentence."""
+    """Return whether a text fits for certain, without tokenizing it.
+
+    A character is at most four tokens (its UTF-8 bytes); two more begin and end the sentence.
+    """
     if 4 * len(text) + 2 > limit:
         return False
-    # The tokenizer writes some characters out: U+FDFA is a phrase of 18 characters.
+    # The tokenizer normalizes to NFKC, which turns U+FDFA into 18 characters.
     return 4 * len(unicodedata.normalize("NFKC", text)) + 2 <= limit
 
 
 def _pieces(
     source: str, length: Callable[[str], int], limit: int, rate: float, rules: Rules
 ) -> Iterator[Span]:
-    """Pieces of a long sentence; `rate` is its number of characters a token."""
+    """Yield the pieces of a long sentence; `rate` is its number of characters per token."""
 
     def measure(start: int, end: int) -> int:
         return length(collapse(source[start:end]))
@@ -64,9 +68,9 @@ def _pieces(
     begin = 0
     while begin < len(source):
         reach = _reach(measure, begin, len(source), limit, rate)
-        known = reach = _whole_sign(source, begin, reach, measure, limit)
+        known = reach = _whole_grapheme(source, begin, reach, measure, limit)
         end = _cut(source, begin, reach, rules)
-        # A shorter piece may have more tokens: half a word costs more than the word.
+        # A shorter piece may have more tokens, since a cut word needs more than a whole one.
         while end != known and end > begin + 1 and measure(begin, end) > limit:
             reach = min(reach, end) - max(1, (end - begin) // 8)
             end = _cut(source, begin, max(reach, begin + 1), rules)
@@ -78,7 +82,7 @@ def _pieces(
 def _reach(
     measure: Callable[[int, int], int], begin: int, end: int, limit: int, rate: float
 ) -> int:
-    """About the longest stretch from `begin` that fits, in few measurements."""
+    """Return the end of about the longest piece from `begin` that fits, in few measurements."""
     good, bad = begin, end + 1
     size = int(rate * limit * 0.97)
     halve = False
@@ -92,17 +96,17 @@ def _reach(
         else:
             bad = probe
         size = int((probe - begin) * min(8.0, 0.97 * limit / max(tokens, 1)))
-        # Proportion is right for prose; halving every other time is never slow.
+        # Scaling the size suits prose; bisection at every other step bounds their number.
         if halve and bad <= end:
             size = (good + bad) // 2 - begin
         halve = not halve
     return max(good, begin + 1)
 
 
-def _whole_sign(
+def _whole_grapheme(
     source: str, begin: int, reach: int, measure: Callable[[int, int], int], limit: int
 ) -> int:
-    """Move a reach that ends inside its only sign (an emoji of many parts) to the sign's end."""
+    """Move a reach inside the first grapheme (an emoji of many parts) to its end, if that fits."""
     far = min(len(source), 2 * reach - begin + 32)
     places = (
         place for place in range(begin + 1, far + 1) if scripts.is_boundary(source, place, begin)
@@ -112,10 +116,11 @@ def _whole_sign(
 
 
 def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
-    """The best place for a cut up to `reach`: of the best kind, and near to make equal pieces."""
+    """Return the best cut up to `reach`: of the best kind, then nearest to equal pieces."""
     if reach == len(source):
         return reach
     rest = len(source) - begin
+    # The end of the first piece if the rest is cut into equal ones; -(-a // b) rounds up.
     aim = begin + rest // -(-rest // (reach - begin))
     low = begin + (aim - begin) // 2
 
@@ -125,8 +130,9 @@ def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
         )
         return min(fit, key=lambda place: abs(place - aim), default=None)
 
-    # What follows tells whether a sentence ends at the reach; the last end is the stretch's own.
-    ahead = min(reach + _AHEAD, len(source))
+    # The context behind `reach` shows whether a sentence ends there. The last end is only that of
+    # the context.
+    ahead = min(reach + _CONTEXT, len(source))
     ends = [end for _, end in spans_of(source, begin, ahead, rules)]
     if (best := nearest(end for end in ends[:-1] if end <= reach)) is not None:
         return best
@@ -134,6 +140,7 @@ def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
         matches = pattern.finditer(source, low, min(reach + 1, len(source)))
         if (best := nearest(m.end() for m in matches if low < m.end() <= reach)) is not None:
             return best
+    # No space in the second half of the piece: one in the first half beats a cut inside a word.
     if not scripts.SPACELESS_PAIR.match(source, reach - 1):
         spaces = [m.end() for m in scripts.SPACE.finditer(source, begin, reach)]
         if (best := nearest(spaces[-1:])) is not None:

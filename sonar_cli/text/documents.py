@@ -1,7 +1,7 @@
-"""Documents -> their sentences: Markdown, HTML, mail and plain text, and what in them is prose.
+"""Split documents (Markdown, HTML, mail, plain text) into sentences, each with its kind.
 
-A text is cut into blocks (`blocks.py`), each is cleaned of what is no language and split into
-sentences; every sentence knows where it stood.
+A text is cut into blocks (`blocks.py`), such as paragraphs, headings and tables. Each block loses
+its markup and is split into sentences, which keep their offsets in the document.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from sonar_cli.text.sentences import iter_split
 
 Format = Literal["text", "markdown", "html", "mail"]
 
-# What a summary may take its sentences from.
+# The kinds of sentences that an extractive summary may choose.
 CANDIDATES: frozenset[Kind] = frozenset({"prose", "quote"})
-# What a continuation follows.
+# The kinds of sentences that a model continues.
 CONTINUED: frozenset[Kind] = frozenset({"prose", "quote", "heading"})
 
 _ENDINGS: dict[str, Format] = {
@@ -36,39 +36,40 @@ _ENDINGS: dict[str, Format] = {
     ".xhtml": "html",
     ".eml": "mail",
 }
-# So much of a text is looked at to tell its format.
-_LOOK = 8_000
+# Characters at the beginning of a text from which its format is detected.
+_SAMPLE = 8_000
 
 _GAP = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
-_RULED = re.compile(r"[\W_]*")
+_WORDLESS = re.compile(r"[\W_]*")
 _UNDERLINED = re.compile(r"[^\n]+\n[ \t]*([=\-~*^])\1{2,}[ \t]*")
 _CHAPTER = re.compile(
     r"(?:chapter|book|part|volume|act|scene|section|appendix|prologue|epilogue|preface|contents)\b"
     r"[^a-z]{0,40}\.?$|(?:[ivxlcdm]+|\d+(?:\.\d+)*)\.?$|\d+(?:\.\d+)*\.?[ \t]+[^\W\d_][^.!?]*$",
     re.I,
 )
-_ENDS = re.compile(
+_FINAL = re.compile(
     r"[.!?\u2026:;,\u3002\uff01\uff1f\u0964\u061f\u06d4]['\"\u201d\u2019\u00bb)\]]*$"
 )
 _TITLE_LENGTH = 60
 _HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad][ \t]*\r?\n[ \t]*(?=[^\W\d_])")
-_CELLS = re.compile(r"\||\t| {3,}")
+_CELL_SEPARATOR = re.compile(r"\||\t| {3,}")
 
 _HEADER = re.compile(
     r"(?:From|To|Cc|Bcc|Subject|Date|Sent|Reply-To|Message-ID|Return-Path)\s*:", re.I
 )
 _QUOTED = re.compile(r"[ \t]*>")
-# "On Monday, 3 March, Ann <ann@host> wrote:", on up to three lines with nothing of the mail's own
-# behind it, or any such line that a quotation follows.
-_SAID = (
+# An attribution line: "On Monday, 3 March, Ann <ann@host> wrote:". The first alternative spans up
+# to three lines, and only a quotation, an empty line or the end may follow. The second is any line
+# with "wrote:" that a quotation follows.
+_WROTE = (
     r"\b(?:wrote|schrieb|escribi\xf3|a \xe9crit|ha scritto|escreveu|schreef)\b"
     r"[^\n]{0,80}:[ \t\r]*"
 )
-_WROTE = re.compile(
+_ATTRIBUTION = re.compile(
     r"[ \t]*(?:(?:On|Am|Le|El|Il|Em|Op)\b(?=[^\n]*\d)"
-    rf"(?:[^\n]{{0,200}}\n(?![ \t\r]*[>\n])){{0,2}}?[^\n]{{0,200}}?{_SAID}"
+    rf"(?:[^\n]{{0,200}}\n(?![ \t\r]*[>\n])){{0,2}}?[^\n]{{0,200}}?{_WROTE}"
     r"(?:\n(?=[ \t]*[>\r\n]|\Z)|\Z)"
-    rf"|[^\n]{{0,200}}?{_SAID}\n(?:[ \t\r]*\n)?(?=[ \t]*>))"
+    rf"|[^\n]{{0,200}}?{_WROTE}\n(?:[ \t\r]*\n)?(?=[ \t]*>))"
 )
 _ORIGINAL = re.compile(r"-{3,} ?(?:Original Message|Forwarded message)\b", re.I)
 
@@ -77,9 +78,11 @@ _ORIGINAL = re.compile(r"-{3,} ?(?:Original Message|Forwarded message)\b", re.I)
 class Passage:
     """A sentence of a document.
 
-    `text` is what the encoder reads, without markup and with white space collapsed; `start` and
-    `end` are offsets in the text as given (in HTML those of the block it stands in). `paragraph`
-    numbers the blocks' paragraphs. `line` is True where it begins a line of its own.
+    `text` is what the encoder reads, without markup and with white space collapsed. `start` and
+    `end` are character offsets in the document; in HTML they are those of the sentence's block, in
+    a MIME mail they count in the decoded part. `paragraph` is the number of the paragraph in the
+    document, from 0. `line` is True where the sentence begins a line of its own inside its
+    paragraph.
     """
 
     text: str
@@ -99,31 +102,33 @@ def passages(
     length: Callable[[str], int] | None = None,
     limit: int = 0,
 ) -> Iterator[Passage]:
-    """Yield a document's sentences one by one; memory holds a block at a time, of HTML the page.
+    """Yield a document's sentences one by one, holding one block (of HTML, the page) in memory.
 
-    Without a `format` the file's `name` and the text's look tell it. With `length`, which counts a
-    sentence's tokens, those of more than `limit` are cut at clause marks. With mode "lines" every
-    line is prose, and nothing is parsed.
+    Without a `format`, `detect` finds it from the text and the file's `name`. `lang` is a
+    FLORES-200 code. If `length`, which counts the tokens of a sentence, is given, sentences of more
+    than `limit` tokens are cut. With mode "lines" every line is a sentence of prose, and markup is
+    not parsed. Raises UsageError for HTML without beautifulsoup4, and InputError for a MIME mail
+    without readable text.
 
     >>> found = passages("# A kite\\n\\nTom *found* it. He ran.\\n", "markdown")
     >>> [(each.kind, each.text, each.start) for each in found]
     [('heading', 'A kite', 2), ('prose', 'Tom found it.', 10), ('prose', 'He ran.', 26)]
     """
     paragraph = -1
-    for of in _blocks(text, format, mode, name):
+    for part in _blocks(text, format, mode, name):
         last = None
-        found = iter_split(of.text, mode, lang)
+        found = iter_split(part.text, mode, lang)
         if length:
-            found = shorten(found, of.text, length, limit, lang)
+            found = shorten(found, part.text, length, limit, lang)
         for each in found:
             if each.paragraph != last:
                 last, paragraph = each.paragraph, paragraph + 1
-            start, end = of.where(each.start, each.end)
-            yield Passage(each.text, start, end, paragraph, of.kind, each.line)
+            start, end = part.where(each.start, each.end)
+            yield Passage(each.text, start, end, paragraph, part.kind, each.line)
 
 
 def detect(text: str, name: str = "") -> Format:
-    """Tell a text's format by its file's name, else by the look of its beginning.
+    """Return a text's format, known by its file's name or else by its beginning.
 
     >>> detect("a", "notes.md"), detect("<!DOCTYPE html><p>Hi."), detect("Just words.")
     ('markdown', 'html', 'text')
@@ -131,25 +136,27 @@ def detect(text: str, name: str = "") -> Format:
     for ending, format in _ENDINGS.items():
         if name.lower().endswith(ending):
             return format
-    look = text[:_LOOK].lstrip("\ufeff \t\r\n")
-    if re.match(r"<!doctype html|<html\b|<\?xml[^>]*\?>\s*<(?:!doctype )?html", look, re.I):
+    sample = text[:_SAMPLE].lstrip("\ufeff \t\r\n")
+    if re.match(r"<!doctype html|<html\b|<\?xml[^>]*\?>\s*<(?:!doctype )?html", sample, re.I):
         return "html"
-    if _is_mail(look):
+    if _is_mail(sample):
         return "mail"
-    lines = look.splitlines()
+    lines = sample.splitlines()
     signs = (r"#{1,6} \S", r"```", r"\[[^\]]+\]\(\S+\)", r"\|?[ :]*-{3,}[-| :]*\|", r"[-*+] \S")
     seen = [sum(bool(re.search(f"^{sign}", line)) for line in lines) for sign in signs[:2]]
     seen += [sum(bool(re.search(signs[2], line)) for line in lines)]
     seen += [sum(bool(re.match(sign, line)) for line in lines) for sign in signs[3:]]
-    # Lists alone are no sign: plain text has them too.
+    # Lists alone do not make a text Markdown: plain text has them too.
     return "markdown" if sum(map(bool, seen)) >= 2 and any(seen[:4]) else "text"
 
 
-def _is_mail(look: str) -> bool:
-    lines = look.splitlines()
+def _is_mail(sample: str) -> bool:
+    lines = sample.splitlines()
     headers = len(list(takewhile(_HEADER.match, lines)))
     quoted = sum(bool(_QUOTED.match(line)) for line in lines)
-    return headers >= 2 or (quoted >= 2 and any(_WROTE.match(look, at) for at in _starts(look)))
+    return headers >= 2 or (
+        quoted >= 2 and any(_ATTRIBUTION.match(sample, at) for at in _starts(sample))
+    )
 
 
 def _starts(text: str) -> Iterator[int]:
@@ -170,11 +177,14 @@ def _blocks(text: str, format: Format | None, mode: SplitMode, name: str) -> Ite
 
 
 def _plain(text: str, start: int, end: int) -> Iterator[Block]:
-    """Plain text's paragraphs; ruled lines are none, words cut at a line's end are whole again."""
+    """Yield plain text's paragraphs as blocks, without those that are only signs (ruled lines).
+
+    In prose, words that are hyphenated at the end of a line are joined again.
+    """
     while start < end:
         gap = _GAP.search(text, start, end)
         stop = gap.start() if gap else end
-        if not _RULED.fullmatch(text, start, stop):
+        if not _WORDLESS.fullmatch(text, start, stop):
             kind = _kind(text[start:stop])
             edits = (
                 (*each.span(), "")
@@ -193,7 +203,7 @@ def _kind(paragraph: str) -> Kind:
     lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
     if len(lines) == 1 and _is_heading(lines[0]):
         return "heading"
-    cells = sum(len(_CELLS.findall(line)) >= 2 for line in lines)
+    cells = sum(len(_CELL_SEPARATOR.findall(line)) >= 2 for line in lines)
     letters = sum(map(str.isalpha, paragraph))
     solid = sum(not each.isspace() for each in paragraph)
     if len(lines) > 1 and (cells > len(lines) / 2 or letters < solid / 3):
@@ -207,29 +217,31 @@ def _is_heading(line: str) -> bool:
     if _CHAPTER.match(line):
         return True
     begins = line[:1].isupper() or line[:1].isdigit()
-    return (begins and not _ENDS.search(line)) or (line.isupper() and not line.endswith(("!", "?")))
+    return (begins and not _FINAL.search(line)) or (
+        line.isupper() and not line.endswith(("!", "?"))
+    )
 
 
 def _mail(text: str) -> Iterator[Block]:
-    """A mail's own text; quotations, headers and the signature are told apart from it."""
+    """Yield a mail's own text as prose, and its quotations, headers and signature as such."""
     if re.search(
-        r"^Content-Type:\s*multipart/|^Content-Transfer-Encoding:", text[:_LOOK], re.I | re.M
+        r"^Content-Type:\s*multipart/|^Content-Transfer-Encoding:", text[:_SAMPLE], re.I | re.M
     ):
         yield from _mime(text)
         return
-    in_header = _is_mail(text[:_LOOK]) and bool(_HEADER.match(text.lstrip("\ufeff")))
+    in_header = _is_mail(text[:_SAMPLE]) and bool(_HEADER.match(text.lstrip("\ufeff")))
     start, kind, wrote = 0, "prose", 0
     for line in re.finditer(r"[^\n]*\n|[^\n]+", text):
-        if introduced := _WROTE.match(text, line.start()):
+        if introduced := _ATTRIBUTION.match(text, line.start()):
             wrote = introduced.end()
-        said = line[0].rstrip()
-        in_header = in_header and bool(said)
+        stripped = line[0].rstrip()
+        in_header = in_header and bool(stripped)
         if in_header:
             new = "header"
         elif kind == "signature":
             new = kind
         else:
-            new = "quoted" if line.start() < wrote else _line_kind(said)
+            new = "quoted" if line.start() < wrote else _line_kind(stripped)
         if new != kind:
             yield from _mail_run(text, start, line.start(), kind)
             start, kind = line.start(), new
@@ -252,14 +264,14 @@ def _mail_run(text: str, start: int, end: int, kind: str) -> Iterator[Block]:
 
 
 def _mime(text: str) -> Iterator[Block]:
-    """The readable part of a mail in MIME; offsets are those of that part's own text."""
-    # As bytes: of a string, the parser takes no letters but ASCII where the mail says "8bit".
+    """Yield the blocks of a MIME mail's readable part, with offsets in that part's decoded text."""
+    # From bytes: in a string, the parser loses all but ASCII letters of a part sent as "8bit".
     message = email.message_from_bytes(text.encode(), policy=email.policy.default)
     body = message.get_body(("plain", "html"))
     if body is None:
         raise InputError("the mail holds no text; save the part to be read as a file of its own")
     if body["Content-Transfer-Encoding"] not in ("base64", "quoted-printable"):
-        # Whatever it was sent as, it has been read as UTF-8 by now.
+        # `encode` made these bytes UTF-8, whatever charset the mail declares.
         body.set_param("charset", "utf-8")
     try:
         content = str(body.get_content())

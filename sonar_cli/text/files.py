@@ -1,4 +1,4 @@
-"""Reading files and standard input: bytes, and text that is UTF-8."""
+"""Read bytes or UTF-8 text from a file or from standard input."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ STDIN = "-"
 
 
 def shown_name(name: str) -> str:
-    """Return what messages call a file: "-" is standard input."""
+    """Return a file's name as messages show it: "standard input" for "-"."""
     return "standard input" if name == STDIN else name
 
 
 def read_bytes(name: str) -> bytes:
-    """Read a file, or standard input for "-"; InputError says in one line why it cannot be."""
+    """Read a file, or standard input for "-".
+
+    Raises InputError if the file is missing, a directory, or cannot be read for another reason.
+    """
     if name == STDIN:
         return sys.stdin.buffer.read()
     path = Path(name)
@@ -28,13 +31,15 @@ def read_bytes(name: str) -> bytes:
         raise InputError(f"{name} is a directory; give the files in it") from None
     except PermissionError:
         raise InputError(f"{name}: no permission to read it") from None
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror or error}") from None
 
 
 def read_text(name: str) -> str:
-    """Read a UTF-8 text that is not empty.
+    """Read a UTF-8 text from a file, or from standard input for "-"; keep a byte order mark.
 
-    Raises InputError for a missing file, a directory, an empty text, UTF-16, binary data, and
-    for bytes that are not UTF-8, with the offset of the first.
+    Raises InputError if `read_bytes` does, if the text is empty, and for UTF-16, NUL bytes and
+    bytes that are not UTF-8; the message names the byte offset of the first such byte.
     """
     raw = read_bytes(name)
     shown = shown_name(name)

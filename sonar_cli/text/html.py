@@ -1,4 +1,4 @@
-"""HTML as blocks, read by beautifulsoup4 (the extra `[html]`)."""
+"""HTML as blocks, parsed by beautifulsoup4 (the extra `[html]`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from sonar_cli.errors import UsageError
 from sonar_cli.text.blocks import Block, Kind
 
-# What is no part of what the page says.
-_LEFT_OUT = {
+# Elements that are not part of the page's running text.
+_SKIPPED_TAGS = {
     *("script", "style", "noscript", "template", "svg", "math", "head", "nav", "header", "footer"),
     *("aside", "form", "button", "select", "textarea", "iframe", "object", "figure"),
 }
@@ -25,22 +25,22 @@ _BLOCKS = {
     *("figcaption", "hr", "html", "li", "main", "ol", "p", "section", "summary", "ul"),
     *_KINDS,
 }
-# The beginning of a marked section that is none of HTML's.
-_NO_SECTION = re.compile(r"<!\[(?!CDATA\[)")
+# The beginning of a marked section that HTML does not know, such as <![if IE]>.
+_UNKNOWN_SECTION = re.compile(r"<!\[(?!CDATA\[)")
 
 
 def blocks(text: str) -> Iterator[Block]:
-    """Yield a page's blocks in order, of its main part where it names one.
+    """Yield a page's blocks in order, only those of its <main> or its only <article> if it has one.
 
-    A block's span goes from its tag to the next block's, since the parser does not tell where
-    characters stand. Raises UsageError without beautifulsoup4.
+    The parser gives the offsets of tags, not of characters: a block's `span` goes from its tag to
+    that of the next block. Raises UsageError without beautifulsoup4.
     """
     root = _parse(text)
     found = [(tag, "".join(strings)) for tag, strings in _strings(_main(root))]
     found = [(tag, inner) for tag, inner in found if inner.strip()]
     lines = [0, *(match.end() for match in re.finditer("\n", text))]
     starts = [_offset(tag, lines) for tag, _ in found]
-    # A tag's text may go on behind that of another one inside it.
+    # Text behind a nested block belongs to the outer tag, which has a smaller offset.
     starts = list(accumulate(starts, max))
     for (tag, inner), start in zip(found, starts, strict=True):
         later = bisect_right(starts, start)
@@ -59,8 +59,8 @@ def _parse(text: str) -> Any:
     try:
         return BeautifulSoup(text, "html.parser")
     except ParserRejectedMarkup:
-        # html.parser gives up at what browsers take as a comment; the offsets stay as they are.
-        return BeautifulSoup(_NO_SECTION.sub("<! ", text), "html.parser")
+        # html.parser rejects what browsers take for a comment. The replacement keeps the offsets.
+        return BeautifulSoup(_UNKNOWN_SECTION.sub("<! ", text), "html.parser")
 
 
 def _main(root: Any) -> Any:
@@ -83,19 +83,20 @@ def _strings(root: Any) -> Iterator[tuple[Any, list[str]]]:
 
 
 def _walk(root: Any) -> Iterator[tuple[Any, str]]:
-    """Yield all text with its block's tag; without recursion, since pages nest as they like."""
+    """Yield each string with its block's tag, without recursion: pages may nest very deeply."""
     waiting = [(child, root, False) for child in reversed(list(root.children))]
     while waiting:
         node, block, verbatim = waiting.pop()
         name = getattr(node, "name", None)
         if name is None:
+            # Subclasses are comments, doctypes and the like.
             if type(node).__name__ == "NavigableString":
-                # Line ends of the source mean nothing; those of a <br> and of a <pre> do.
+                # Outside <pre>, a line break in the source is only a space.
                 yield block, str(node) if verbatim else " ".join(re.split(r"\s+", str(node)))
         elif name == "br":
             yield block, "\n"
-        elif not _left_out(node):
-            # What is inside a table or a heading is of that, whatever it is made of.
+        elif not _is_skipped(node):
+            # Elements inside a code block, a table or a heading do not begin blocks of their own.
             outer = _kind(block) in ("code", "table", "heading")
             inner = node if name in _BLOCKS and not outer else block
             verbatim = verbatim or name == "pre"
@@ -104,14 +105,14 @@ def _walk(root: Any) -> Iterator[tuple[Any, str]]:
             waiting += [(child, inner, verbatim) for child in reversed(list(node.children))]
 
 
-def _left_out(tag: Any) -> bool:
+def _is_skipped(tag: Any) -> bool:
     style = str(tag.get("style") or "").replace(" ", "").lower()
     hidden = tag.has_attr("hidden") or "display:none" in style or tag.get("aria-hidden") == "true"
-    return tag.name in _LEFT_OUT or hidden
+    return tag.name in _SKIPPED_TAGS or hidden
 
 
 def _kind(tag: Any) -> Kind:
-    """The tag's own kind, or that of the nearest tag around it that has one."""
+    """Return the kind of a tag, or of the nearest tag around it that has one."""
     for each in (tag, *tag.parents):
         if each.name in _KINDS:
             return _KINDS[each.name]
@@ -119,7 +120,7 @@ def _kind(tag: Any) -> Kind:
 
 
 def _offset(tag: Any, lines: list[int]) -> int:
-    """Return where a tag stands in the page; the page itself stands at its beginning."""
+    """Return the offset of a tag in the page; 0 for the page itself."""
     if tag.sourceline is None:
         return 0
     return lines[min(tag.sourceline, len(lines)) - 1] + int(tag.sourcepos or 0)

@@ -1,4 +1,4 @@
-"""Texts as they are given: files, standard input and JSON Lines, one after the other."""
+"""Read input texts one after the other from files, standard input and JSON Lines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from sonar_cli.errors import InputError, SonarError, UsageError
+from sonar_cli.errors import InputError, SonarError
 from sonar_cli.options import InputOptions
 from sonar_cli.text.documents import CONTINUED, Format, Passage, detect, passages
 from sonar_cli.text.files import read_text, shown_name
@@ -15,9 +15,10 @@ from sonar_cli.text.files import read_text, shown_name
 
 @dataclass(frozen=True)
 class Text:
-    """A text, and how it is to be read.
+    """A text, and the options that say how to read it.
 
-    `name` is its file's, or `file:line` in JSON Lines; `number` counts the texts of a run from 0.
+    `name` is that of its file, or `file:line` in JSON Lines. `number` counts the texts of a run
+    from 0.
 
     >>> text = Text("notes", "# A kite\\n\\nTom *found* it.\\n", InputOptions("markdown"))
     >>> [(each.text, each.kind) for each in text.sentences()]
@@ -31,7 +32,7 @@ class Text:
 
     @property
     def format(self) -> Format:
-        """What the text is written in, by its options or else by its name and its look."""
+        """The format that the options name, or else the detected one."""
         asked = self.options.format
         if asked == "auto" or asked == "jsonl":
             return detect(self.content, self.name)
@@ -40,17 +41,18 @@ class Text:
     def passages(
         self, length: Callable[[str], int] | None = None, limit: int = 0
     ) -> Iterator[Passage]:
-        """Yield all sentences, of whatever kind, with their offsets in `content`.
+        """Yield the sentences of every kind, with their character offsets in `content`.
 
-        With `length`, which counts a sentence's tokens, those of more than `limit` are cut.
+        If `length`, which counts the tokens of a sentence, is given, sentences of more than `limit`
+        tokens are cut. Raises what `documents.passages` raises.
         """
         how = self.options
         return passages(self.content, self.format, how.split, how.lang, self.name, length, limit)
 
     def sentences(self) -> list[Passage]:
-        """Return the sentences that a continuation follows: prose, headings and quotations.
+        """Return the sentences that a model continues: prose, headings and quotations.
 
-        Of plain text these are all sentences, and so they are where there is nothing else.
+        In plain text, and in a document without any of these, return all sentences.
         """
         found = list(self.passages())
         if self.format == "text":
@@ -65,15 +67,13 @@ def read_texts(
 ) -> Iterator[Text]:
     """Read files one by one and yield their texts; memory holds one file at a time.
 
-    A file that cannot be read is told to `on_error` and passed over; without it InputError is
-    raised. A format that cannot be read here at all raises UsageError either way.
+    `on_error` is called with the error of a file that cannot be read, and the file is skipped.
+    Without `on_error`, InputError is raised.
     """
     numbers = count()
     for name in names:
         try:
             found = _texts(name, options)
-        except UsageError:
-            raise
         except SonarError as error:
             if on_error is None:
                 raise
@@ -84,7 +84,7 @@ def read_texts(
 
 
 def _texts(name: str, options: InputOptions) -> list[tuple[str, str]]:
-    """Return a file's texts with their names: one, or with JSON Lines one a line."""
+    """Return a file's texts as (name, content): one, or in JSON Lines one per line."""
     given = options.format
     if given == "jsonl" or (given == "auto" and name.endswith(".jsonl")):
         return list(_json_lines(name))
@@ -92,9 +92,10 @@ def _texts(name: str, options: InputOptions) -> list[tuple[str, str]]:
 
 
 def _json_lines(name: str) -> Iterator[tuple[str, str]]:
-    """Yield the "text" of each object, named `file:line`, lines counted from 1.
+    """Yield (`file:line`, "text") for each object, with lines counted from 1.
 
-    Empty lines are passed over. Raises InputError, which names the line.
+    Empty lines are skipped. Raises InputError, which names the line, for a line that is not an
+    object with a "text" that is not empty.
     """
     shown = shown_name(name)
     for number, line in enumerate(read_text(name).split("\n"), start=1):

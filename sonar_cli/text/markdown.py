@@ -1,8 +1,7 @@
-"""Markdown (CommonMark with GitHub's tables and footnotes) as blocks, a line at a time.
+"""Markdown (CommonMark with GitHub's tables and footnotes) as blocks, scanned line by line.
 
-A scanner of our own, not markdown-it-py: that reads a text as a whole and gives lines, not offsets,
-and what is wanted here is less than a rendering: which lines are prose, and their text without
-markup.
+markdown-it-py is not used: it parses a text as a whole and gives line numbers, not offsets. Less
+than a rendering is needed here: which lines are prose, and their text without markup.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ _DEFINITION = re.compile(r"[ ]{0,3}\[[^\]\n]+\]:[ \t]*\S")
 _HTML = re.compile(r"[ ]{0,3}<(?:!--|[?!]|/?[a-zA-Z][\w-]*(?:[\s/>]|$))")
 _FRONT = re.compile(r"(?:---|\+\+\+)[ \t\r]*\n")
 
-# Characters of code and escaped ones are moved out of the way, one for one, until markup is gone.
+# Code and escaped characters are mapped one for one to Unicode's private use area, where no markup
+# pattern matches them, and mapped back when the markup is removed.
 _SHIELD = {code: 0xE000 + code for code in range(0x80)}
 _UNSHIELD = {new: old for old, new in _SHIELD.items()}
 _VERBATIM = re.compile(
@@ -53,7 +53,7 @@ _EMPHASIS = re.compile(
 
 
 def blocks(text: str) -> Iterator[Block]:
-    """Yield a Markdown text's blocks in order; thematic breaks and definitions are none.
+    """Yield a Markdown text's blocks in order, without thematic breaks and link definitions.
 
     >>> [(each.kind, each.text) for each in blocks("# Top\\n\\nSome *words* here.\\n")]
     [('heading', 'Top'), ('prose', 'Some words here.\\n')]
@@ -62,7 +62,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 class _Scanner:
-    """Goes line by line; what it has of a block waits in `lines` as spans of the text."""
+    """Scan line by line; `lines` and `kind` are the line spans and the kind of the open block."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -98,10 +98,10 @@ class _Scanner:
         yield from self.flush()
 
     def line(self, start: int, end: int, kind: Kind) -> Iterator[Block]:
-        """Take a line that is neither empty nor inside a fence."""
+        """Process a line that is neither empty nor inside a fence."""
         text = self.text
         if self.kind in ("code", "table") and self.lines:
-            # Up to an empty line: an HTML block, indented code, a table.
+            # An HTML block, indented code and a table end at an empty line.
             self.lines.append((start, end))
             return
         if self.lines and _UNDERLINE.match(text, start, end) and self.kind == kind:
@@ -144,7 +144,7 @@ class _Scanner:
         return quoted, start
 
     def fence(self, start: int, end: int) -> re.Pattern[str] | None:
-        """Return what closes the fence that this line opens, if it opens one."""
+        """Return the pattern of the line that closes the fence opened here, or None."""
         item = _ITEM.match(self.text, start, end)
         found = _FENCE.match(self.text, item.end() if item else start, end)
         if found is None or (found[1][0] == "`" and "`" in found[2]):
@@ -153,7 +153,7 @@ class _Scanner:
         return re.compile(rf"[ \t>]*{mark}{{{len(found[1])},}}[ \t\r]*\n?$")
 
     def flush(self) -> Iterator[Block]:
-        """Give the block that waits, if there is one."""
+        """Yield the block of the collected lines, if there are any, and begin a new one."""
         lines, self.lines = self.lines, []
         kind, self.kind = self.kind, "prose"
         if not lines:
@@ -166,14 +166,14 @@ class _Scanner:
 
 
 def _heading_end(text: str) -> int:
-    """Return where a heading's words end: before white space and a closing run of #."""
+    """Return the position of a heading's end, before white space and a closing run of #."""
     text = text.rstrip()
     opened = text.rstrip("#")
     return len(opened.rstrip()) if not opened or opened[-1].isspace() else len(text)
 
 
 def _plain(made: Block) -> Block:
-    """Take the inline markup out of a block."""
+    """Return the block without its inline markup."""
     made = made.edited(
         (m.start(), m.end(), (m[1] or m["code"] or m["link"] or "").translate(_SHIELD))
         for m in _VERBATIM.finditer(made.text)
@@ -191,7 +191,7 @@ def _markup(text: str) -> Iterator[Edit]:
             yield found.start(), start, ""
             yield end, found.end(), ""
         elif found["entity"]:
-            # Shielded whether it is one or not, so that it is not looked at again.
+            # Shielded even if unknown, so that the pattern does not match it again.
             known = found[0][1] == "#" or found[0][1:] in html5
             new = unescape(found[0]) if known else found[0]
             yield (*found.span(), new.translate(_SHIELD))

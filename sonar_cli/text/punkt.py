@@ -1,4 +1,4 @@
-"""NLTK's Punkt for a language: its trained model where that data is here, else our lists."""
+"""NLTK's Punkt, the sentence tokenizer of Kiss and Strunk (2006), set up for a language."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @cache
 def tokenizer(rules: Rules) -> PunktSentenceTokenizer:
-    """Return Punkt with a language's own model where its data is here, else with our lists."""
+    """Return Punkt for a language's rules.
+
+    Its parameters are those of NLTK's trained model if the data is on this machine, else the word
+    lists of `rules`.
+    """
     import nltk.data
     from nltk.tokenize.punkt import (
         _ORTHO_BEG_UC,
@@ -43,7 +47,7 @@ def tokenizer(rules: Rules) -> PunktSentenceTokenizer:
         punkt._params.abbrev_types.update(rules.abbreviations)
         closing = {"re_boundary_realignment": rules.closing}
         variables = type("LanguageVars", (PunktLanguageVars,), closing)()
-    # NLTK's own patterns give up after some seconds, which a busy machine may well need.
+    # NLTK compiles these patterns with a time limit, which a busy machine may exceed: use `re`.
     flags = re.UNICODE | re.VERBOSE
     variables._re_period_context = re.compile(variables.period_context_re().pattern, flags)
     variables._re_word_tokenizer = re.compile(variables._word_tokenizer_re().pattern, flags)

@@ -1,8 +1,7 @@
-"""What a sentence's end looks like in each language and script: the tables behind `sentences`.
+"""Rules for sentence boundaries by language and script: the tables that `sentences` uses.
 
-A language is a FLORES-200 code such as `fra_Latn`; where a language is unknown here its script
-speaks for it. First come characters and marks, then the words of each language; `rules` puts them
-together.
+A language is a FLORES-200 code such as `fra_Latn`; an unknown language gets the rules of its
+script. First come characters and marks, then the words of each language. `rules` combines them.
 """
 
 from __future__ import annotations
@@ -12,25 +11,28 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-# Chinese and Japanese, with their marks: between two of these no space is ever written.
+# Chinese and Japanese characters and punctuation: no space is written between two of these.
 WIDE = (
     "\u2e80-\u2fdf\u3001-\u312f\u3190-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe10-\ufe1f\ufe30-\ufe4f"
     "\uff01-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
-# Scripts written without spaces between words: as well Thai, Lao, Tibetan, Burmese, Khmer. The
-# zero width space parts their words.
+# All scripts written without spaces between words: those of `WIDE`, Thai, Lao, Tibetan, Burmese and
+# Khmer.
 SPACELESS = WIDE + "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"
+# A line break between characters of these scripts, or after the zero width space that can separate
+# their words: it stands for no space.
 UNSPACED_BREAK = re.compile(rf"(?<=[{SPACELESS}\u200b])[^\S\n]*\n\s*(?=[{SPACELESS}])")
 
-# Marks that end a sentence wherever they stand: Chinese and Japanese, danda, Arabic, Armenian,
+# Marks that end a sentence in any context: Chinese and Japanese, danda, Arabic, Armenian,
 # Ethiopic, Khmer, Burmese, Sinhala, Ol Chiki, Meetei Mayek, and the Greek question mark.
 FULL_STOPS = "。！？｡︒﹒﹖﹗।॥؟։።፧፨៕။෴᱾᱿꯫\u037e"
 SHADS = "།༎༏༐༑"
-# What closes a quotation or bracket, and invisible marks that belong to the text before them.
+# Closing quotes and brackets, and invisible format characters that belong to the text before them.
 _BIDI = "\u200b-\u200f\u202c\u2060\u2069"
 CLOSERS = rf"”’»)\]}}〉》」』】〕〗〙〛）］｝｣＂＇{_BIDI}\ufe0e\ufe0f"
 
-# The first character is one class, which `re` finds fast; look-behinds then judge it.
+# The ends of sentences that need no Punkt. `re` finds the one class at the beginning fast; then the
+# look-behinds check which mark it was, and in what context.
 _MARKS = r"""
 [{first}]
 (?: (?<=[{full}])
@@ -66,16 +68,17 @@ def _marks(extra: str = "") -> re.Pattern[str]:
     return re.compile(pattern, re.VERBOSE)
 
 
-# After a quotation: と, って, "he said" and other marks show that the sentence goes on.
+# What continues a sentence after a quotation: と, って, "he said", another mark.
 AFTER_QUOTE = re.compile(
     r"と(?![てきころうもに])|って|など|なんて|[^，。！？…：“”「」\s]{0,8}?[说說道问問喊叫答][道着著]?[，。！？]"
 )
-# A list's items in Chinese, Japanese and their neighbours: 1、 （二） ① ・
+# The beginnings of list items in Chinese and Japanese: 1、 （二） ① ・
 ITEM = re.compile(
     r"[・●○■□◆◇※]\s*\S|[①-⑳]\s*\S|[0-9０-９]{1,3}[、．]\s*\S|[（(]?[一二三四五六七八九十]{1,3}[、）)]\S"
 )
 
-# Where a long sentence may be cut, the best first; each match ends where a piece may end.
+# Where a long sentence may be cut, in order of preference: clause marks, commas, spaces. A piece
+# may end where a match ends.
 SPACE = re.compile(r"(?<=\S)(?=\s)")
 _AFTER = rf"[\"'{CLOSERS}]*"
 CLAUSES = (
@@ -83,9 +86,10 @@ CLAUSES = (
     re.compile(rf"(?:,{_AFTER}(?=\s)|[、，､،፣፥၊՝]{_AFTER})"),
     SPACE,
 )
+# Cuts where there is no space: after a tsheg, zero width space, slash, underscore or hyphen.
 SOFT = re.compile(r"[་\u200b/_-]+")
 SPACELESS_PAIR = re.compile(rf"[{SPACELESS}]{{2}}")
-# Between two Thai or Lao letters: neither a number nor a sign of repetition is a word's edge.
+# White space between two Thai or Lao letters, not beside a number or a repetition mark (ๆ).
 SPACE_BETWEEN_LETTERS = re.compile(
     r"(?<=[\u0e01-\u0e2e\u0e30-\u0e45\u0e47-\u0e4e\u0e81-\u0eae\u0eb0-\u0ec4\u0ec8-\u0ecd"
     r"\u0edc-\u0edf\"”)])[^\S\n]+(?=[\u0e01-\u0e2e\u0e40-\u0e44\u0e81-\u0eae\u0ec0-\u0ec4"
@@ -94,9 +98,10 @@ SPACE_BETWEEN_LETTERS = re.compile(
 
 
 def is_boundary(text: str, index: int, start: int = 0) -> bool:
-    """Whether a text may be cut before `index` without tearing apart what is one sign to a reader.
+    """Tell whether a text can be cut before `index` without splitting a grapheme cluster.
 
-    `start` is a place before `index` that is known to be one.
+    A grapheme cluster is what a reader sees as one character. The rules are a simple form of those
+    in Unicode's UAX #29. `start` is an earlier index that is known to be a boundary.
 
     >>> [is_boundary("e\\u0301a", index) for index in (1, 2)]
     [False, True]
@@ -106,22 +111,22 @@ def is_boundary(text: str, index: int, start: int = 0) -> bool:
     before, after = text[index - 1], text[index]
     if after.isspace():
         return unicodedata.category(text[index + 1 : index + 2] or " ")[0] != "M"
-    if _leans_back(after):
+    if _extends_cluster(after):
         return before.isspace() and unicodedata.category(after) == "Cf"
-    # A zero width joiner and a virama join what stands on both sides.
+    # A zero width joiner and a virama (combining class 9) join the characters on both sides.
     if before == "\u200d" or unicodedata.combining(before) == 9:
         return False
     if "\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff":
         return False
-    return not (_is_regional(before) and _is_regional(after) and _pairs_up(text, index, start))
+    return not (_is_regional(before) and _is_regional(after) and _splits_flag(text, index, start))
 
 
-def _leans_back(char: str) -> bool:
-    """A mark, a joiner, a skin tone, or another sign that only continues the one before it."""
+def _extends_cluster(char: str) -> bool:
+    """Tell whether a character continues a grapheme cluster: a mark, a joiner, a skin tone."""
     if unicodedata.category(char)[0] == "M":
         return True
     if unicodedata.category(char) == "Cf":
-        return char not in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"  # these open something
+        return char not in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"  # these open a run of text
     return (
         "\U0001f3fb" <= char <= "\U0001f3ff"  # skin tones
         or "\u1160" <= char <= "\u11ff"  # Hangul vowels and final consonants
@@ -133,8 +138,8 @@ def _is_regional(char: str) -> bool:
     return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 
-def _pairs_up(text: str, index: int, start: int) -> bool:
-    """Flags are pairs of letters: the cut is inside one where an odd number stands before."""
+def _splits_flag(text: str, index: int, start: int) -> bool:
+    """Tell whether a cut splits a flag, a pair of regional indicators: an odd number is before."""
     first = index
     while first > start and _is_regional(text[first - 1]):
         first -= 1
@@ -142,7 +147,11 @@ def _pairs_up(text: str, index: int, start: int) -> bool:
 
 
 def _closing(inward: str = "") -> re.Pattern[str]:
-    """What Punkt puts back to the sentence before: in French a space may follow « as well."""
+    """Return the pattern of closing marks that Punkt moves back to the sentence before.
+
+    `inward` is « for languages that quote »so«. Elsewhere « opens a quotation, in French with a
+    space behind it.
+    """
     return re.compile(
         rf"[\"')\]}}\u2018\u2019\u201c\u201d\xbb{inward}]+?(?:\s+|(?=--)|$)", re.MULTILINE
     )
@@ -155,11 +164,16 @@ _ANY_MARKS = _marks()
 
 @dataclass(frozen=True)
 class Rules:
-    """How to split one language.
+    """How to split the sentences of one language.
 
-    `model` names Punkt's data. `goes_on` is searched in "the end of a sentence", a line break,
-    "the beginning of the next": a match says that they are one. `spaces` is for languages that
-    end their sentences with a space: the words after which none begins.
+    For Punkt: `model` names its trained parameters in NLTK's data, "" for none. `abbreviations` are
+    in lower case, without the final full stop; those in `before_numbers` count only before a
+    number. `starters` begin a sentence if they have a capital after an abbreviation. `closing`
+    matches the marks that belong to the sentence before.
+
+    `marks` matches marks that end a sentence in any context. `goes_on` is searched in the end of a
+    sentence, a line break, and the beginning of the next: a match says that they are one. `spaces`
+    is set if a space can end a sentence; it matches the words before which that is unlikely.
     """
 
     model: str
@@ -185,7 +199,7 @@ op p.m p.s ph.d pp prof pt pvt rep rev sec sen sep sept sgt sr st vol vols vs u.
 univ
 """.split()
     ),
-    # Words that are lower case inside a sentence: with a capital after a full stop they begin one.
+    # Words in lower case inside a sentence: with a capital after a full stop they begin one.
     tuple(
         """
 a about after again all also an and another are as at away because before but by can come could
@@ -197,11 +211,11 @@ this those though through to together too two under until up upon very was we we
 where which while who why will with without would yes yet you your
 """.split()
     ),
-    # Abbreviations only before a number: "No. 5".
+    # Abbreviations only before a number, as in "No. 5".
     tuple("no nos art chap sect".split()),
     english=True,
 )
-# language -> Punkt's name for it; the languages of NLTK's punkt_tab data
+# language -> the name of its model in NLTK's punkt_tab data
 MODELS = dict(
     pair.split(":")
     for pair in """
@@ -211,8 +225,8 @@ spa:spanish swe:swedish tur:turkish
 """.split()
 )
 
-# language or script -> abbreviations. Those that may well end a sentence ("usw.", "и т. д.") are
-# left out: before a small letter they are recognized without a list.
+# language or script -> abbreviations. Those that often end a sentence ("usw.", "и т. д.") are left
+# out: before a lower-case letter they are recognized without a list.
 ABBREVIATIONS = {
     "afr": "bl bv ca d.w.z dr ds mej mev mnr nr o.a prof st",
     "cat": "aprox av c cap dr dra ex fig núm pl prof pàg sr sra srs st sta tel vol",
@@ -268,7 +282,7 @@ ABBREVIATIONS = {
     "vie": "gs ks p pgs q st tp ths ts",
     "Latn": "dr prof mr mrs ms mgr st sta sto ing tel vol nr fig cf ca",
     "Cyrl": "акад бул г-н г-ца г-жа гр д-р доц инж ул проф св стр",
-    # No capitals tell initials from a sentence's end: the letters are listed.
+    # Single letters are listed, as initials: without capitals nothing else tells them apart.
     "Arab": "د أ.د ص أ ا ب ج ح خ ر ز س ش ط ع غ ف ق ك ل ن و ي",
     "Armn": "պրոֆ ակադ օր նկ տես",
     "Beng": """ড ডা ডঃ মো মোঃ মোসা মি প্রফ খ্রি নং পৃ এ বি সি ডি ই এফ জি এইচ আই জে কে এল এম এন ও পি
@@ -288,8 +302,8 @@ ABBREVIATIONS = {
     "Telu": "డా శ్రీ ప్రొ క్రీ.శ",
 }
 
-# language -> words that begin a sentence when they have a capital after an abbreviation. Words of
-# one letter look like initials, so there are none.
+# language -> words that begin a sentence if they have a capital after an abbreviation. Words of one
+# letter are left out, since they look like initials.
 STARTERS = {
     "ces": """ale ani byl byla bylo jak jeho její já kdo když ne nebo on ona oni pak po pokud potom
         poté proto to ve""",
@@ -327,8 +341,12 @@ STARTERS = {
         так те то це цей що як її він""",
 }
 
+# Patterns for `Rules.goes_on`; the line break is where Punkt has cut.
+# "3. 5. 2024": the numbers of a date.
 _DATES = r"(?:^|\s)\d{1,4}\.\n\d{1,2}\.|\d{1,2}\. \d{1,2}\.\n\d{2,4}\b"
+# A closing mark and a comma or the like after the cut.
 _CLOSED = r"\n[»”“\"’)\]]+\s?[,;:.]"
+# An ordinal in Roman numerals, as in "XIV. století".
 _ROMAN = r"\b[IVXL]{1,5}\.\n"
 _GERMAN_NOUNS = (
     "Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|"
@@ -336,6 +354,7 @@ _GERMAN_NOUNS = (
     "Lebensjahr|Geburtstag|Auflage|Tag|Woche|Monat|Spieltag|Liga|Bundesliga|Minute|Runde|"
     "Halbzeit|Semester|Reich|Republik|Teil|Band|Stelle|Hälfte"
 )
+# A German ordinal: before a noun that often has one, or after an article or a preposition.
 _GERMAN = (
     rf"\b\d{{1,3}}\.\n(?:{_GERMAN_NOUNS})\b"
     r"|(?:\b(?:[Aa]m|[Ii]m|[Vv]om|[Zz]um|[Zz]ur|[Bb]eim|[Dd](?:er|ie|as|en|em|es)|[Ss]ein\w*|"
@@ -345,18 +364,22 @@ _GERMAN = (
 
 
 def _initials(block: int) -> str:
-    """One syllable, or a letter's English name, before a full stop: an initial in South India."""
+    """Return a pattern for initials in the South Indian script of a Unicode block.
+
+    An initial is a syllable, or the English name of a letter (எம் for M), before a full stop.
+    """
     vowels, letters, signs = ((block + a, block + b) for a, b in ((5, 20), (21, 57), (62, 77)))
     v, c, s = (f"{chr(a)}-{chr(b)}" for a, b in (vowels, letters, signs))
     virama = chr(block + 0x4D)
     return rf"(?:^|[\s.(])(?:[{v}{c}][{s}]?|[{v}]?[{c}]{virama})\.\n"
 
 
+# language or script -> pattern for `Rules.goes_on`
 GOES_ON = {
     "deu": _GERMAN,
     "ltz": _GERMAN,
     **dict.fromkeys("bos ces dan est fin hrv hun isl lvs nno nob slk slv tur".split(), _ROMAN),
-    # A short Thai or Lao word with a full stop is an abbreviation: the scripts have no full stop.
+    # A short Thai or Lao word before a full stop is an abbreviation: sentences end without one.
     "Thai": r"(?:^|[\s.(])[\u0e01-\u0e4e]{1,4}\.\n",
     "Laoo": r"(?:^|[\s.(])[\u0e81-\u0ecd]{1,4}\.\n",
     "Hang": r"\d{4}\. \d{1,2}\. \d{1,2}\.\n",
@@ -366,29 +389,30 @@ GOES_ON = {
     "Mlym": _initials(0xD00),
 }
 
-# Words that go on with a clause: no sentence ends at the space before them.
+# script -> words that continue a sentence: the space before them is not its end.
 SPACES = {
     "Thai": """และ หรือ ที่ ซึ่ง อัน ว่า โดย เพื่อ เพราะ กับ ของ ใน จาก คือ เป็น ได้แก่ เช่น รวมถึง
         ตลอดจน""",
     "Laoo": "ແລະ ຫຼື ຫລື ທີ່ ເຊິ່ງ ຊຶ່ງ ວ່າ ໂດຍ ເພື່ອ ເພາະ ກັບ ຂອງ ໃນ ຈາກ ແມ່ນ ເປັນ ເຊັ່ນ",
 }
-# An ellipsis ends a sentence before a capital, which is for the caller to look at. English has no
-# such rule: there NLTK judges alone.
+# An ellipsis before white space. `sentences` ends a sentence there only before a capital.
 _DOTS = r"| (?: (?<=…) | (?<=\.\.\.) )(?=[\"'»”’“)\]]*\s)"
+# script -> further alternatives of `_MARKS`. English has none: there Punkt decides alone.
 MARKS = {
     "Latn": _DOTS,
     "Cyrl": _DOTS,
     "Grek": _DOTS + r"| (?<=[\u0370-\u03ff\u1f00-\u1fff»”\")];)(?=[»”\")]*(?:\s|$))",
     "Armn": _DOTS + r"| (?<=[\u0561-\u0587]:)(?=\s+[\u0531-\u0556])",
 }
-# Languages that quote »so«.
-_INWARD = frozenset("bos ces dan deu hrv ltz slk slv srp".split())
-_FAMILIES = {"nno": "nob", "zsm": "ind", "bos": "hrv", "bel": "ukr", "ceb": "tgl", "war": "tgl"}
+# Languages whose quotation marks point inward: »so«.
+_QUOTED_INWARD = frozenset("bos ces dan deu hrv ltz slk slv srp".split())
+# language -> a related language that lends it its abbreviations
+_RELATED = {"nno": "nob", "zsm": "ind", "bos": "hrv", "bel": "ukr", "ceb": "tgl", "war": "tgl"}
 
 
 @cache
 def rules(lang: str) -> Rules:
-    """The rules of a language, or else of its script, or else of the Latin script.
+    """Return the rules of a FLORES-200 code: of its language, else its script, else Latin script.
 
     >>> rules("deu_Latn").model, rules("mar_Deva").model, rules("xxx_Xxxx") == rules("xxx_Latn")
     ('german', 'english', True)
@@ -398,10 +422,10 @@ def rules(lang: str) -> Rules:
         return ENGLISH
     script = script if script in _SCRIPTS else "Latn"
     cased = script in ("Latn", "Cyrl", "Grek", "Armn")
-    words = _FAMILIES.get(code, code)
-    listed = ABBREVIATIONS.get(words, ABBREVIATIONS.get(script, "")).split()
+    related = _RELATED.get(code, code)
+    listed = ABBREVIATIONS.get(related, ABBREVIATIONS.get(script, "")).split()
     own = MODELS.get(code, "")
-    # Words in Latin letters inside a text of another script are mostly English.
+    # Latin words in a text of a script without capitals are mostly English.
     guest = () if cased or own else ENGLISH.abbreviations
     pattern = "|".join(
         filter(None, (_DATES, _CLOSED, GOES_ON.get(code, GOES_ON.get(script)))),
@@ -411,7 +435,7 @@ def rules(lang: str) -> Rules:
         own or ("" if cased else "english"),
         (*listed, *guest),
         tuple(STARTERS.get(code, "").split()) if cased else ENGLISH.starters,
-        closing=_closing("«") if code in _INWARD else _CLOSING,
+        closing=_closing("«") if code in _QUOTED_INWARD else _CLOSING,
         marks=_marks(MARKS.get(script, "")),
         goes_on=re.compile(pattern),
         spaces=re.compile(conjunctions) if conjunctions else None,

@@ -1,9 +1,9 @@
-"""Text -> sentences: NLTK's Punkt, with paragraphs, lists, titles and dialogue kept whole.
+"""Split text into sentences with NLTK's Punkt, which is called on one paragraph or item at a time.
 
-Marks that end a sentence in any text (such as the Chinese full stop or the danda) cut first; Punkt
-judges the full stops, question and exclamation marks between them. Its parameters for a language
-are taken from the machine when NLTK's `punkt_tab` data is there, and from `scripts` otherwise, so
-nothing is ever downloaded.
+Marks that end a sentence in any context (such as the Chinese full stop or the danda) cut first.
+Punkt decides about the full stops, question marks and exclamation marks between them. Its
+parameters come from NLTK's `punkt_tab` data if that is on this machine, and from `scripts`
+otherwise; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ITEM = re.compile(r"(?:[-*+\u2022\u2013\u2014]|\(?\d{1,3}[.)]|\(?[a-z]\))[^\S\n
 _FINAL = re.compile(rf"[.!?\u2026:;,、，،؛۔{scripts.FULL_STOPS}][\"'\u201d\u2019\u00bb)\]」』）]*$")
 _CLOSED_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb)\]]+$")
 _FOR_PUNKT = re.compile(r"[.!?]")
-_INK = re.compile(r"\S")
+_NON_SPACE = re.compile(r"\S")
 _WORD = re.compile(r"\w")
 _LETTER = re.compile(r"[^\W\d_]")
 # Chinese and Japanese sentences follow each other without a space.
@@ -35,24 +35,25 @@ _UNSPACED = re.compile(
     rf"[{scripts.WIDE}][”’\"')]*\n[“‘\"'(]*[{scripts.WIDE}]|[\u3001-\u303f\uff01-\uff65][”’\"')]*\n"
 )
 _TITLE_LENGTH = 60
-# Characters that Punkt is given at once.
+# Characters that Punkt gets at a time.
 _WINDOW = 1 << 14
-# Characters of a piece after which a space (Thai, Lao) or a single shad (Tibetan) ends a sentence.
-_DECENT = 60
-_SHAD_LENGTH = 40
-# Characters within which the quotes of a sentence are counted.
-_FAR = 2000
+# The least length, in characters, of a sentence that ends at a space (Thai, Lao) or at a single
+# shad (Tibetan): both also separate parts of a sentence.
+_LENGTH_AT_SPACE = 60
+_LENGTH_AT_SHAD = 40
+# Characters before a straight quote in which the quotes are counted.
+_QUOTE_REACH = 2000
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence, where it stands, and the number of its paragraph.
+    """A sentence, its character offsets in the source text, and the number of its paragraph.
 
-    `text` is `source[start:end]` with every run of white space as one space, and a byte order mark
-    is white space. A run with a line break in it is nothing where it stands between two characters
-    of a script written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan).
-    `line` is True when the sentence begins a line of its own inside its paragraph (a list's item, a
-    title).
+    `text` is `source[start:end]` with every run of white space collapsed to one space; a byte order
+    mark counts as white space. A run with a line break is removed between two characters of a
+    script written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan).
+    `paragraph` counts from 0. `line` is True when the sentence begins a line of its own inside its
+    paragraph (a list item, or the line after a title).
     """
 
     text: str
@@ -63,9 +64,9 @@ class Sentence:
 
 
 def split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> list[Sentence]:
-    r"""Split a text into sentences; with mode "lines" every line is one.
+    r"""Split a text into sentences; with mode "lines" every line is one, and a paragraph.
 
-    `lang` is a FLORES-200 code; an unknown one is judged by its script.
+    `lang` is a FLORES-200 code. An unknown language gets the rules of its script.
 
     >>> [each.text for each in split('"Help!" cried Dr. Smith. He had 3.5 apples...')]
     ['"Help!" cried Dr. Smith.', 'He had 3.5 apples...']
@@ -78,7 +79,7 @@ def split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> list[S
 
 
 def iter_split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> Iterator[Sentence]:
-    """Split a text as `split` does, a sentence at a time; a long text costs no more memory.
+    """Yield the sentences that `split` returns one at a time, so that memory holds only one.
 
     >>> next(iter_split("你好。" * 1000, lang="zho_Hans")).text
     '你好。'
@@ -98,11 +99,11 @@ def iter_split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> I
 
 
 class Joined(Protocol):
-    """What `join` needs of a sentence: its text, its paragraph, whether it begins a line."""
+    """What `join` needs to know of a sentence."""
 
     @property
     def text(self) -> str:
-        """The sentence."""
+        """The text of the sentence."""
 
     @property
     def paragraph(self) -> int:
@@ -114,7 +115,7 @@ class Joined(Protocol):
 
 
 def join(sentences: Sequence[Joined]) -> str:
-    """Write sentences as one text again: paragraphs apart, list items and titles on lines.
+    """Return sentences as one text: paragraphs apart, list items and titles on lines of their own.
 
     >>> join(split("One.  Two.\\n\\n\\nThree.")).splitlines()
     ['One. Two.', '', 'Three.']
@@ -133,12 +134,12 @@ def join(sentences: Sequence[Joined]) -> str:
 
 
 def stand_in(text: str) -> str:
-    """A text of the same length: carriage returns and a byte order mark are white space."""
+    """Return a text of the same length, with line feeds for line ends and spaces for BOMs."""
     return text.replace("\r\n", " \n").replace("\r", "\n").replace("\ufeff", " ")
 
 
 def collapse(text: str) -> str:
-    """Write every run of white space as one space, or as nothing where `Sentence` says so."""
+    """Return the text with white space collapsed, as in `Sentence.text`."""
     if "\n" in text:
         text = scripts.UNSPACED_BREAK.sub("", text)
     return " ".join(text.split())
@@ -175,14 +176,16 @@ def _blocks(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
 
 
 def _is_title(text: str, first: Span, second: Span, end: int) -> bool:
-    """A short first line without a final mark, followed by a line that begins anew.
+    """Tell whether a paragraph's first line is a title.
 
-    In a script without capitals nothing begins anew, and a second line of twice the length tells.
+    A title is short and has no final mark, while the paragraph ends with one. Both lines begin with
+    a capital, the second perhaps after a quote; in a script without capitals, the second line is
+    more than twice as long as the title.
     """
     if first[1] - first[0] > _TITLE_LENGTH or _FINAL.search(text, *first):
         return False
     line, rest = text[slice(*first)], text[second[0]]
-    # The last characters are enough to find the final mark.
+    # The last characters suffice to find the final mark.
     if not _FINAL.search(text, max(second[0], end - 80), end):
         return False
     if line[:1].isupper():
@@ -192,7 +195,7 @@ def _is_title(text: str, first: Span, second: Span, end: int) -> bool:
 
 
 def _begins_anew(text: str, stop: int, following: int) -> bool:
-    """Chinese and Japanese: an indented line, a list's item, a line of dialogue after another."""
+    """Tell whether a Chinese or Japanese line is indented, a list item, or a line of dialogue."""
     return (
         "\u3000" in text[stop:following]
         or scripts.ITEM.match(text, following) is not None
@@ -201,7 +204,7 @@ def _begins_anew(text: str, stop: int, following: int) -> bool:
 
 
 def spans_of(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
-    """Yield the spans of a block's sentences."""
+    """Yield the spans, in offsets of `text`, of the sentences in text[start:end]."""
     spans = chain.from_iterable(
         _punkt_spans(text, *piece, rules) for piece in _at_marks(text, start, end, rules)
     )
@@ -220,27 +223,27 @@ def spans_of(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
 
 
 def _at_marks(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
-    """Cut after the marks that end a sentence wherever they stand."""
+    """Yield pieces, cut after the marks that end a sentence in any context."""
     begin = seen = start
-    words = False
+    has_word = False
     for match in rules.marks.finditer(text, start, end):
-        # Nothing is read twice, however many marks follow each other.
-        words = words or _WORD.search(text, seen, match.start()) is not None
+        # Only what is new since the last mark is searched, so that many marks take linear time.
+        has_word = has_word or _WORD.search(text, seen, match.start()) is not None
         seen = match.end()
         cut = _after_quotes(text, begin, match.end(), end)
-        if words and (cut == end or _ends_here(text, begin, match, cut)):
+        if has_word and (cut == end or _ends_here(text, begin, match, cut)):
             yield begin, cut
             begin = seen = cut
-            words = False
+            has_word = False
     if begin < end:
         yield begin, end
 
 
 def _after_quotes(text: str, begin: int, cut: int, end: int) -> int:
-    """Move a cut behind typewriter quotes that close: the same sign opens the next sentence."""
+    """Move a cut behind straight quotes, except one that opens the next sentence."""
     while cut < end and (quote := text[cut]) in "\"'":
         follower = text[cut + 1 : cut + 2]
-        if follower.isalnum() and text.count(quote, max(begin, cut - _FAR), cut) % 2 == 0:
+        if follower.isalnum() and text.count(quote, max(begin, cut - _QUOTE_REACH), cut) % 2 == 0:
             break
         cut += 1
     return cut
@@ -252,13 +255,13 @@ def _ends_here(text: str, begin: int, match: re.Match[str], cut: int) -> bool:
     if scripts.ELLIPSIS.match(text, match.start()):
         letter = _LETTER.search(text, cut, cut + 8)
         return letter is not None and letter[0].isupper()
-    if match[0] in scripts.SHADS:  # one alone parts clauses as well
-        return cut - begin >= _SHAD_LENGTH
+    if match[0] in scripts.SHADS:  # a single shad may also end only a clause
+        return cut - begin >= _LENGTH_AT_SHAD
     return text[cut - 1] not in "」』”’\"'" or not scripts.AFTER_QUOTE.match(text, cut)
 
 
 def _punkt_spans(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
-    """Punkt's sentences, found window by window: a few words tell it whether one ends there."""
+    """Yield Punkt's sentences, found in overlapping windows of text."""
     if not _FOR_PUNKT.search(text, start, end):
         yield start, end
         return
@@ -267,7 +270,7 @@ def _punkt_spans(text: str, start: int, end: int, rules: Rules) -> Iterator[Span
         stop = _window(text, begin, end)
         spans = [(begin + a, begin + b) for a, b in tokenizer.span_tokenize(text[begin:stop])]
         for (_, cut), (following, _) in pairwise(spans):
-            if following > start:  # not found in the window before as well
+            if following > start:  # else the window before has found it
                 yield start, cut
                 start = following
         if stop == end:
@@ -277,7 +280,7 @@ def _punkt_spans(text: str, start: int, end: int, rules: Rules) -> Iterator[Span
 
 
 def _window(text: str, begin: int, end: int) -> int:
-    """The end of a window, after a whole word if there is a space in it."""
+    """Return the end of a window, after a whole word if there is a space in it."""
     stop = begin + _WINDOW
     if stop >= end:
         return end
@@ -287,7 +290,7 @@ def _window(text: str, begin: int, end: int) -> int:
 
 
 def _overlap(text: str, begin: int, stop: int) -> int:
-    """Where the next window begins: three words back (the end of one may be « word . » »)."""
+    """Return the next window's start: three words back, since `word . »` may end a sentence."""
     place = stop
     for _ in range(3):
         before = place
@@ -302,25 +305,26 @@ def _overlap(text: str, begin: int, stop: int) -> int:
 
 
 def _goes_on(text: str, before: Span, after: Span, rules: Rules) -> bool:
-    """Punkt ends a sentence after `?"` or `?)`; before a lower-case word it is not the end.
+    """Tell whether two sentences that Punkt found are one.
 
-    A list's bare number ("1.") goes on as well, and so does a sentence before lone marks ("!?").
+    They are one if the first ends with a quote or bracket and the second begins in lower case, if
+    the first is only the number of a list item ("1."), or if the second has no word ("!?").
     """
-    # The end is enough to judge by, and keeps a sentence of many parts from being read each time.
+    # Only the end, so that a sentence joined from many parts is not read again for each of them.
     head = text[max(before[0], before[1] - 9) : before[1]]
     if re.fullmatch(r"\(?\d{1,3}[.)]", head) or not _WORD.search(text, *after):
         return True
     if _CLOSED_END.search(head) and text[after[0]].islower():
         return True
-    return not rules.english and _goes_on_abroad(text, before, after, rules)
+    return not rules.english and _goes_on_outside_english(text, before, after, rules)
 
 
-def _goes_on_abroad(text: str, before: Span, after: Span, rules: Rules) -> bool:
-    """What Punkt does not know without training, and what it does not know of other scripts."""
+def _goes_on_outside_english(text: str, before: Span, after: Span, rules: Rules) -> bool:
+    """Tell the same for languages other than English, by rules that Punkt lacks for them."""
     tail = text[after[0] : min(after[1], after[0] + 40)]
     if before[1] == after[0] and text[before[1] - 1] in ".!?" and tail[0] in "\"'”’»“«)]}":
         return True
-    # Who begins with a capital does not begin the next sentence without one. A dash may precede.
+    # If the first begins with a capital, a lower-case letter, even after a dash, continues it.
     first = _LETTER.search(text, before[0], min(before[1], before[0] + 40))
     if first and first[0].isupper() and tail.lstrip("—–- \u00a0")[:1].islower():
         return True
@@ -329,20 +333,23 @@ def _goes_on_abroad(text: str, before: Span, after: Span, rules: Rules) -> bool:
 
 
 def _at_spaces(text: str, span: Span, rules: Rules) -> Iterator[Span]:
-    """Thai and Lao: a space ends a sentence of decent length where the next word lets it."""
+    """Yield the sentences of a span: in Thai and Lao, a space ends one that is long enough.
+
+    Before a conjunction it must be four times as long.
+    """
     start, end = span
     if rules.spaces:
         for match in scripts.SPACE_BETWEEN_LETTERS.finditer(text, start, end):
             goes_on = rules.spaces.match(text, match.end())
-            if match.start() - start >= (4 * _DECENT if goes_on else _DECENT):
+            if match.start() - start >= (4 * _LENGTH_AT_SPACE if goes_on else _LENGTH_AT_SPACE):
                 yield start, match.start()
                 start = match.end()
     yield start, end
 
 
 def trim(text: str, start: int, end: int) -> Span | None:
-    """Leave out white space at both ends; None where there is nothing else."""
-    if (first := _INK.search(text, start, end)) is None:
+    """Return the span without white space at both ends, or None if it holds nothing else."""
+    if (first := _NON_SPACE.search(text, start, end)) is None:
         return None
     while text[end - 1].isspace():
         end -= 1

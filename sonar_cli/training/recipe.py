@@ -76,10 +76,15 @@ class Train:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe. `codec` is the model whose codec makes and reads the vectors."""
+    """A whole recipe. `codec` is the model whose codec makes and reads the vectors.
+
+    `start` is a model whose weights the training begins with, of the same system; its shape then
+    takes the place of `model`. In TOML its key is `from`.
+    """
 
     system: Kind
     codec: str = "mini"
+    start: str | None = field(default=None, metadata={"key": "from"})
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     objective: Objective = field(default_factory=Objective)
@@ -104,14 +109,16 @@ class Recipe:
 
     def toml(self) -> str:
         """Return the whole recipe, defaults included."""
-        return schema.write(asdict(self))
+        values = asdict(self)
+        start = values.pop("start")
+        return schema.write({"system": values.pop("system"), "from": start, **values})
 
 
 def names() -> list[str]:
     """Return the names of the recipes that are shipped.
 
     >>> names()
-    ['lcm-diffusion', 'lcm-mse', 'llm', 'sonar-llm']
+    ['finetune', 'lcm-diffusion', 'lcm-mse', 'llm', 'sonar-llm']
     """
     return sorted(file.stem for file in SHIPPED.glob("*.toml"))
 

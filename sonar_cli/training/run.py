@@ -25,7 +25,13 @@ from sonar_cli.training.corpus import Corpus, corpus_digest, prepare
 from sonar_cli.training.loop import Schedule, fit
 from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.record import write_whole
-from sonar_cli.training.systems import TextsLoss, build_network, system_of, texts_loss
+from sonar_cli.training.systems import (
+    TextsLoss,
+    build_network,
+    started_from,
+    system_of,
+    texts_loss,
+)
 
 Notify = Callable[[str], None]
 
@@ -49,6 +55,8 @@ def train(
 ) -> Path:
     """Train a recipe on the codec at `paths`; return the folder that `-m` takes.
 
+    A recipe that starts from a model starts from the predictor at `paths`.
+
     `out` gets corpus/, log.jsonl, checkpoint.pt, samples.jsonl, recipe.toml, metrics.json and, in
     one move at the end, model/. A run that was stopped goes on from its checkpoint. `identity`
     names the codec. Raises UsageError for data without a text, or another recipe in `out`.
@@ -65,15 +73,24 @@ def train(
     write_whole(out / "recipe.toml", recipe.toml())
     corpus = prepare(out / "corpus", recipe.data, codec, identity, progress, notify)
     torch.manual_seed(recipe.train.seed)
-    network = build_network(recipe, codec, corpus).to(where)
+    if recipe.start is not None and paths.predictor is not None:
+        network = started_from(paths.predictor, paths.predictor_config, recipe.system)
+    else:
+        network = build_network(recipe, codec, corpus)
+    network.to(where)
     began = perf_counter()
     loss = texts_loss(network, recipe, codec, corpus, where)
+    before = _before(network, loss, corpus, recipe) if recipe.start is not None else {}
     _fit(network, loss, recipe, codec, corpus, out, progress, resume)
-    figures = _validated(loss, corpus, recipe) | {
-        "parameters": sum(each.numel() for each in network.parameters()),
-        "steps": recipe.train.steps,
-        "seconds": round(perf_counter() - began, 1),
-    }
+    figures = (
+        _validated(loss, corpus, recipe)
+        | before
+        | {
+            "parameters": sum(each.numel() for each in network.parameters()),
+            "steps": recipe.train.steps,
+            "seconds": round(perf_counter() - began, 1),
+        }
+    )
     write_whole(out / "metrics.json", json.dumps(figures, indent=2) + "\n")
     return _export(network, paths, out)
 
@@ -112,6 +129,16 @@ def _fit(
         name=recipe.system, recipe=made_of, evaluate=validate, progress=progress, resume=resume,
     )  # fmt: skip
     network.eval()
+
+
+def _before(
+    network: nn.Module, loss: TextsLoss, corpus: Corpus, recipe: Recipe
+) -> dict[str, float]:
+    """Return the validation loss of the model that the training starts from."""
+    network.eval()
+    found = _validated(loss, corpus, recipe)
+    network.train()
+    return {f"{name}_before": value for name, value in found.items()}
 
 
 @torch.no_grad()

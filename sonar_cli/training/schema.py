@@ -35,12 +35,14 @@ def make(schema: type[Made], raw: Mapping[str, Any], where: str, prefix: str = "
     sonar_cli.errors.UsageError: recipe.toml: unknown key 'step'; did you mean 'steps'?
     """
     kinds = get_type_hints(schema)
-    names = [field.name for field in fields(schema)]  # type: ignore[arg-type]
+    # A field whose key is no Python name has it in its metadata.
+    keys = {each.metadata.get("key", each.name): each.name for each in fields(schema)}  # type: ignore[arg-type]
     values = {}
-    for name, value in raw.items():
-        key = f"{prefix}{name}"
-        if name not in names:
-            raise UsageError(f"{where}: unknown key {key!r}{_near(name, names, prefix)}")
+    for given, value in raw.items():
+        key = f"{prefix}{given}"
+        if given not in keys:
+            raise UsageError(f"{where}: unknown key {key!r}{_near(given, list(keys), prefix)}")
+        name = keys[given]
         kind = kinds[name]
         if is_dataclass(kind):
             if not isinstance(value, Mapping):

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.tokenizer import BOS, EOS, PAD
-from sonar_cli.model.shapes import LCMConfig, PredictorConfig, TokenLLMConfig, TwoTowerConfig
+from sonar_cli.model.formats.predictor import read_predictor
+from sonar_cli.model.formats.system import kind_of, read_system
+from sonar_cli.model.shapes import (
+    SONAR_LLM,
+    LCMConfig,
+    PredictorConfig,
+    TokenLLMConfig,
+    TwoTowerConfig,
+)
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
@@ -48,6 +58,25 @@ def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Modu
     # From all over the corpus, without its end: that is the order in which sentences first occur.
     every = max(1, len(corpus.vectors) // _SAMPLE)
     network.scaler.fit(torch.from_numpy(corpus.vectors[::every].astype("float32")))
+    return network
+
+
+def started_from(path: Path, config: Path | None, kind: str) -> nn.Module:
+    """Return the network of a model's files, with gradients, to go on training it.
+
+    Raises UsageError where it is of another kind of system.
+    """
+    found = SONAR_LLM if config is not None else kind_of(path)
+    if found != kind:
+        raise UsageError(f"{path} is a {found}, and the recipe trains a {kind}; add system={found}")
+    network: nn.Module
+    if found == SONAR_LLM:
+        shape, state = read_predictor(path, config)
+        network = Predictor(shape)
+    else:
+        own, own_shape, state = read_system(path)
+        network = own(own_shape)
+    network.load_state_dict({name: each.float() for name, each in state.items()})
     return network
 
 
@@ -90,7 +119,7 @@ def _sonar_llm(
     device: torch.device,
 ) -> TextsLoss:
     """The next sentence of every position but the last, through the frozen decoder."""
-    first = (BEGIN,) if objective.begin else ()
+    first = (BEGIN,) if network.config.add_begin else ()
 
     def loss(texts: Sequence[int], vectors_only: bool) -> Tensor:
         sequences = [corpus.sequence(text, first, END) for text in texts]

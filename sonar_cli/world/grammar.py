@@ -1,4 +1,4 @@
-"""The story world's grammar: slots, how a pattern becomes a sentence, and which sentences it has.
+"""The story world's grammar: fill the slots of sentence patterns, and recognize its sentences.
 
 >>> accepts("One day Lily found a kite.")
 True
@@ -22,6 +22,7 @@ PRONOUNS = {
     "girl": {"he": "she", "He": "She", "his": "her", "him": "her"},
     "boy": {"he": "he", "He": "He", "his": "his", "him": "him"},
 }
+# Slots that hold a clause of a plot, which has slots of its own.
 CLAUSES = ("wish", "problem", "tried", "solved")
 
 _NAMES = {**dict.fromkeys(words.GIRLS, "girl"), **dict.fromkeys(words.BOYS, "boy")}
@@ -55,8 +56,9 @@ _SINGLE: dict[str, list[str]] = {
     "dance": words.DANCES,
     "game": words.GAMES,
 }
-# Free slots are drawn once a story; the others follow from name, thing and place.
+# Slots whose words do not depend on the character, the thing or the place of a story.
 FREE = tuple(slot for slot in _SINGLE if slot != "name")
+# slot -> class of things or kind of place -> words
 _BY_CLASS = {
     "adj": {kind: lists[0] for kind, lists in words.THINGS.items()},
     "thing": {kind: lists[1] for kind, lists in words.THINGS.items()},
@@ -68,12 +70,15 @@ _BY_SETTING = {
 }
 _SLOT = re.compile(r"\{(\w+)\}")
 _ARTICLE = re.compile(r"(^|[\s\"])@ (\w+)")
-# Begins with a vowel letter but not with a vowel.
-_LIKE_A_CONSONANT = ("uniform",)
+# Words that begin with a vowel letter but take "a", not "an".
+_CONSONANT_SOUND = ("uniform",)
 
 
 def values(slot: str) -> list[str]:
-    """Return every word that can fill a slot (clauses have none: they are sentences' parts)."""
+    """Return the words that can fill a slot.
+
+    Raises KeyError for an unknown slot, and for those in `CLAUSES`, which hold clauses, not words.
+    """
     if slot in _SINGLE:
         return _SINGLE[slot]
     for groups in (_BY_CLASS, _BY_SETTING):
@@ -83,7 +88,7 @@ def values(slot: str) -> list[str]:
 
 
 def render(pattern: str, slots: Slots) -> str:
-    """Fill a pattern's slots, choose a or an, and begin with a capital letter.
+    """Return a pattern with its slots filled, "a" or "an" for each "@", and a capital first letter.
 
     >>> render("@ {hadj} {animal} saw it.", {"hadj": "old", "animal": "owl"})
     'An old owl saw it.'
@@ -97,12 +102,12 @@ def render(pattern: str, slots: Slots) -> str:
 
 
 def gender(name: str) -> str:
-    """Return girl or boy."""
+    """Return "girl" or "boy" for a main character's name; raise KeyError for another name."""
     return _NAMES[name]
 
 
 def patterns() -> tuple[str, ...]:
-    """Return every sentence pattern of every narrator, summaries included."""
+    """Return the sentence patterns of all narrators, including those of summaries."""
     return tuple(
         pattern
         for narrators in by_beat().values()
@@ -112,7 +117,7 @@ def patterns() -> tuple[str, ...]:
 
 
 def clauses(kind: str) -> Iterator[tuple[str, str]]:
-    """Yield the clauses of a kind, each with its class of things."""
+    """Yield (class of things, clause) for each clause of a kind, which is one of `CLAUSES`."""
     for group in PLOTS:
         if kind == "wish":
             yield from ((group, wish) for wish in WISHES[group])
@@ -122,7 +127,7 @@ def clauses(kind: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def vocabulary() -> frozenset[str]:
-    """Return the lower-cased words that the grammar can write."""
+    """Return all words that the grammar can write, in lower case."""
     texts = [*patterns(), *(text for kind in CLAUSES for _, text in clauses(kind))]
     slots = {slot for text in texts for slot in _SLOT.findall(text)} - set(CLAUSES)
     fixed = " ".join(_SLOT.sub(" ", text) for text in texts)
@@ -131,7 +136,7 @@ def vocabulary() -> frozenset[str]:
 
 
 def accepts(sentence: str) -> bool:
-    """Tell whether the grammar can write this very sentence."""
+    """Tell whether the grammar can write the sentence, including its agreement and articles."""
     return any(
         _consistent(pattern, sentence, slots)
         for pattern, regex in _compiled()
@@ -141,7 +146,7 @@ def accepts(sentence: str) -> bool:
 
 
 def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" and word not in _LIKE_A_CONSONANT else "a"
+    return "an" if word[0] in "aeiou" and word not in _CONSONANT_SOUND else "a"
 
 
 @lru_cache(maxsize=1)
@@ -173,10 +178,10 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def _fillings(found: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Yield a sentence's slots with its clauses' slots beside them, `class` among them.
+    """Yield the slots of a sentence together with those of its clauses and their `class` of things.
 
-    A sentence can hold two clauses (a wish and a problem): both must be of the same class and
-    agree on every slot that they share.
+    A sentence can hold two clauses (a wish and a problem). Both must be of the same class and have
+    the same words in the slots that they share.
     """
     clause = next((kind for kind in CLAUSES if kind in found), None)
     if clause is None:
@@ -192,7 +197,7 @@ def _fillings(found: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _consistent(pattern: str, sentence: str, slots: dict[str, str]) -> bool:
-    """Check what a regular expression cannot: agreement, classes and articles."""
+    """Tell whether pronouns, classes of words and articles agree, which the regex cannot check."""
     genders = {
         kind
         for kind, forms in PRONOUNS.items()

@@ -1,9 +1,12 @@
-"""The story world's sentence patterns: six narrators with two voices each, for every beat.
+"""The story world's sentence patterns for each beat (step) of a story, narrator and voice.
 
-A line is a narrator's number and a pattern, first the first voice's, then the second's; a narrator
-with one pattern for a beat has it in both voices. `@` becomes a or an. Slots: `{name}` the main
-character with `{he}`, `{his}`, `{him}`; `{adj}`, `{thing}`; `{place}` with `{padj}`; the helper is
-`{hadj} {animal}`; `{wish}`, `{problem}`, `{tried}`, `{solved}` are the plot's clauses.
+There are six narrators with two voices each. A line has a narrator's number and a pattern, that of
+the first voice before that of the second. A single pattern serves both voices. Below "summary" the
+number is that of a part of a summary (`stories.SUMMARY_PARTS`).
+
+`@` becomes "a" or "an". The main character is `{name}`, with `{he}`, `{his}` and `{him}`; the thing
+is `{adj} {thing}`, the place `{padj} {place}`, the helper `{hadj} {animal}`. `{wish}`, `{problem}`,
+`{tried}` and `{solved}` are the clauses of the plot. The other slots are in `grammar`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ BEATS = (
     "opening want mood problem worry tried fail helper ask answer solved thanks joy meal closing"
 ).split()
 
-# The last narrator is brief and never tells these.
+# narrator -> the beats that are left out: the last narrator tells short stories.
 SKIPPED: dict[int, tuple[str, ...]] = {
     5: ("mood", "fail", "ask", "answer", "thanks", "joy"),
 }
@@ -210,7 +213,10 @@ _TEXT = """
 
 
 def by_beat() -> dict[str, dict[int, list[str]]]:
-    """Return the patterns by beat and narrator."""
+    """Return beat -> narrator -> patterns, one per voice or one for both voices.
+
+    The beat "summary" has the number of a summary's part in the place of the narrator.
+    """
     found: dict[str, dict[int, list[str]]] = {}
     beat = ""
     for line in _TEXT.strip().splitlines():

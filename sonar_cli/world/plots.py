@@ -1,7 +1,6 @@
-"""The story world's plots: what can be wished of a thing, what gets in the way, and who helps.
+"""The story world's plots: what one can want to do with a thing, and what gets in the way.
 
-A plot belongs to a class of things. `problem` is a clause, `tried` what the main character did
-against it, `solved` what the helper did. Slots are written in braces; `{thing}` is the thing.
+Each class of things has two wishes and three plots. Slots are in braces, as in `patterns`.
 """
 
 from __future__ import annotations
@@ -10,14 +9,18 @@ from typing import NamedTuple
 
 
 class Plot(NamedTuple):
-    """One obstacle: its clause, the failed try and the helper's solution."""
+    """One obstacle.
+
+    `problem` is a main clause. `tried` and `solved` are predicates: what the main character did
+    against the problem in vain, and what the helper did to solve it.
+    """
 
     problem: str
     tried: str
     solved: str
 
 
-# class of thing -> what one can want to do with it (after "wanted to")
+# class of things -> what one can want to do with them (after "wanted to")
 WISHES: dict[str, tuple[str, str]] = {
     "flying": ("fly the {thing} above the roofs", "see the {thing} soar in the sky"),
     "ball": ("win a match with the {thing}", "throw the {thing} with the other children"),
@@ -35,6 +38,7 @@ WISHES: dict[str, tuple[str, str]] = {
     "art": ("hang the {thing} on the wall", "finish the {thing} before supper"),
 }
 
+# class of things -> the plots of which a story has one
 PLOTS: dict[str, tuple[Plot, Plot, Plot]] = {
     "flying": (
         Plot(

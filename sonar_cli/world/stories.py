@@ -1,10 +1,10 @@
 """The story world: short children's stories with a plot, written by a small grammar.
 
-Someone somewhere wants something, something is in the way, they try, a friend helps, and it ends
-with a closing line. A story is told and summed up by one of six narrators in one of two voices,
-and everything in it stays the same: the main character, the thing, the place, the helper, the
-weather. Stories are deterministic by seed. About one in twenty combinations of character, thing
-and place is held out: training stories never use it, held-out stories use nothing else.
+The main character wants something, something is in the way, a first try fails, and a friend helps.
+One of six narrators tells and sums up a story in one of two voices. The main character, the thing,
+the place, the helper and the weather stay the same throughout. A seed always gives the same story.
+About one in twenty combinations of character, thing and place is held out: training stories never
+use these combinations, and held-out stories use only these.
 
 >>> told = story(7)
 >>> told == story(7), 5 <= len(told.sentences) <= 15
@@ -38,21 +38,26 @@ from sonar_cli.world.plots import PLOTS, WISHES
 __all__ = ["Story", "accepts", "far", "patterns", "stories", "story", "vocabulary"]
 
 NARRATORS = 6
-# Each narrator has two voices, which differ from the first sentence on: what comes next can be told
-# from what was said.
+# Voices of each narrator. They differ from the first sentence on, so that a model can predict the
+# wording of the next sentence from those before.
 VOICES = 2
-# What a narrator's summary says: who wanted what, who helped, what the story was about.
+# The parts of each narrator's summary: 0 is who wanted what, 1 who helped, 2 what it was about.
 SUMMARY_PARTS = ((0, 1, 2), (0, 1), (0, 2), (0, 1, 2), (0, 1), (0,))
-# One combination in so many is kept from training.
+# About one combination in this many is held out of training.
 HELD_OUT_SHARE = 20
 
 _PATTERNS = by_beat()
+# (index of the wish, gender) -> index of the plot
 _PLOT_OF = {(0, "girl"): 0, (0, "boy"): 1, (1, "girl"): 2, (1, "boy"): 0}
 
 
 @dataclass(frozen=True)
 class Story:
-    """A story's sentences, its summary, its main character's name and what it is made of."""
+    """A story.
+
+    `summary` holds its sentences, `name` is that of the main character, and `combination` is
+    (name, thing, place), as in `is_held_out`.
+    """
 
     sentences: tuple[str, ...]
     summary: tuple[str, ...]
@@ -61,7 +66,7 @@ class Story:
 
 
 def story(seed: int, held_out: bool = False) -> Story:
-    """Write the story of a seed, from the held-out combinations or from all others."""
+    """Return the story of a seed, with a held-out combination or with one of the others."""
     draw = random.Random(seed)
     slots = _facts(draw)
     while is_held_out(_combination(slots)) != held_out:
@@ -76,13 +81,17 @@ def story(seed: int, held_out: bool = False) -> Story:
 
 
 def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Story]:
-    """Write `count` stories; different seeds below a billion never share a story's seed."""
+    """Yield `count` stories.
+
+    Each story has its own seed, `seed` times a billion plus the story's number. Two calls for up to
+    a billion stories with different seeds from 0 on never use the same one.
+    """
     for number in range(count):
         yield story(seed * 1_000_000_000 + number, held_out)
 
 
 def far(text: str) -> bool:
-    """Tell whether more than a third of a text's words are none of the world's.
+    """Tell whether more than a third of a text's words are outside the world's vocabulary.
 
     >>> far("One day Tom found a kite."), far("Quarterly revenue exceeded expectations.")
     (False, True)
@@ -95,12 +104,12 @@ def far(text: str) -> bool:
 
 
 def is_held_out(combination: tuple[str, str, str]) -> bool:
-    """Tell whether training stories keep away from this character, thing and place."""
+    """Tell whether training stories leave out this (name, thing, place)."""
     return zlib.crc32(" ".join(combination).encode()) % HELD_OUT_SHARE == 0
 
 
 def _facts(draw: random.Random) -> dict[str, str]:
-    """Draw everything a story is about, once."""
+    """Draw the words of all slots of a story."""
     slots = {slot: _pick(draw, values(slot)) for slot in FREE}
     slots["name"] = _pick(draw, values("name"))
     slots |= PRONOUNS[gender(slots["name"])]
@@ -112,7 +121,7 @@ def _facts(draw: random.Random) -> dict[str, str]:
     slots["animal"] = _pick(draw, animals)
     wish = draw.randrange(2)
     slots["wish"] = WISHES[group][wish]
-    # What gets in the way follows from who wants what, so that a reader can learn to expect it.
+    # The wish and the gender determine the plot, so that a model can learn to predict it.
     plot = PLOTS[group][_PLOT_OF[wish, gender(slots["name"])]]
     slots |= {"problem": plot.problem, "tried": plot.tried, "solved": plot.solved}
     return slots

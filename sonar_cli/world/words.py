@@ -1,4 +1,4 @@
-"""The story world's words, by the slot they fill. Every list is one class of a sentence's slots."""
+"""The story world's words: lists by the slot of the sentence patterns that they fill."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ GAMES = """
 tag chess checkers marbles hopscotch charades dominoes leapfrog bingo darts tennis hockey cards
 """.split()
 
-# kind of thing -> its adjectives, things
+# class of things -> its adjectives, things
 THINGS: dict[str, tuple[list[str], list[str]]] = {
     "flying": (
         "light striped paper speedy".split(),

@@ -91,3 +91,17 @@ def test_bad_vectors(tmp_path: Path, data: bytes, words: str) -> None:
     file.write_bytes(data)
     with pytest.raises(InputError, match=words):
         read_vectors(str(file))
+
+
+@pytest.mark.parametrize("name", ["s.txt/x", "n" * 300])
+def test_names_that_cannot_be_opened(tmp_path: Path, name: str) -> None:
+    (tmp_path / "s.txt").write_text("One.")
+    with pytest.raises(InputError, match="(?i)not a directory|too long"):
+        read_text(str(tmp_path / name))
+
+
+def test_a_number_beyond_all_floats(tmp_path: Path) -> None:
+    file = tmp_path / "v.jsonl"
+    file.write_text('{"vector": [1' + "0" * 400 + "]}")
+    with pytest.raises(InputError, match="line 1 is no JSON object"):
+        read_vectors(str(file))

@@ -1,0 +1,56 @@
+"""What a model's files say of it, without loading their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sonar_cli.errors import CheckpointError
+from sonar_cli.model.files import read_tensors
+from sonar_cli.model.names import CONFIG
+from sonar_cli.model.shapes import read_json, system_kind
+from sonar_cli.options import ModelPaths
+
+# What training leaves beside a predictor.
+_TRAINED = ("recipe.toml", "metrics.json")
+
+
+def describe(paths: ModelPaths) -> dict[str, Any]:
+    """Return a record of a model: its system, parameters, shape, files, recipe and figures.
+
+    Tensors are mapped and counted, not read. Raises CheckpointError for files that cannot be read.
+    """
+    record: dict[str, Any] = {}
+    if paths.predictor is not None:
+        config = paths.predictor_config or paths.predictor / CONFIG
+        raw = read_json(config)
+        record["system"] = system_kind(raw)
+        record["parameters"] = _parameters(paths.predictor)
+        record["shape"] = raw.get("llama_config", raw)
+    for part in ("predictor", "encoder", "decoder", "tokenizer"):
+        if (path := getattr(paths, part)) is not None:
+            record[part] = str(path)
+    return {**record, **_training(paths.predictor)}
+
+
+def _parameters(path: Path) -> int:
+    tensors, _ = read_tensors(path)
+    # Not the vocabulary that published SONAR-LLMs carry and never use, nor a decoder beside it.
+    unused = ("llama_model.model.embed_tokens", "llama_model.lm_head", "sonar_decoder.")
+    return sum(each.numel() for name, each in tensors.items() if not name.startswith(unused))
+
+
+def _training(predictor: Path | None) -> Mapping[str, Any]:
+    if predictor is None:
+        return {}
+    recipe, metrics = (predictor.parent / name for name in _TRAINED)
+    found: dict[str, Any] = {}
+    if metrics.is_file():
+        found["metrics"] = read_json(metrics)
+    if recipe.is_file():
+        try:
+            found["recipe"] = recipe.read_text(encoding="utf-8")
+        except ValueError as error:
+            raise CheckpointError(f"{recipe} is not a text ({error})") from None
+    return found

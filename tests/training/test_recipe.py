@@ -1,0 +1,85 @@
+"""Recipes: TOML held to a schema, and changes of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sonar_cli.errors import UsageError
+from sonar_cli.training import recipe, schema
+
+SMALL = 'system = "llm"\n[train]\nsteps = 5\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_shipped_recipes_are_whole(name: str) -> None:
+    read = recipe.read(name)
+    assert read.system == ("sonar-llm" if name == "finetune" else name)
+    assert (read.data.path, read.codec) == ("world", "mini")
+    assert read.start == ("mini" if name == "finetune" else None)
+    # What is shown is the recipe: read again it is the same.
+    assert schema.make(recipe.Recipe, schema.parse(read.toml(), name), name) == read
+
+
+def test_a_file_and_its_changes(file: Path) -> None:
+    assert recipe.read(str(file)).train.steps == 5
+    changes = [
+        "train.steps=7",
+        "data.path=notes/",
+        "model.hidden=64",
+        "train.lr=1",
+        "data.cut=true",
+    ]
+    read = recipe.read(str(file), changes)
+    assert (read.train.steps, read.data.path, read.model.hidden) == (7, "notes/", 64)
+    assert read.train.lr == 1.0 and isinstance(read.train.lr, float)
+    assert read.data.cut is True
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("train.step=7", "unknown key 'train.step'; did you mean 'train.steps'?"),
+        ("trian.steps=7", "unknown key 'trian'; did you mean 'train'?"),
+        ("zzz=7", "unknown key 'zzz'; known are system, codec"),
+        ("train.steps=many", 'train.steps is a whole number, not "many"'),
+        ("train.steps=1.5", "train.steps is a whole number, not 1.5"),
+        ("train.steps=true", "train.steps is a whole number, not true"),
+        ("train.lr=fast", 'train.lr is a number, not "fast"'),
+        ("data.cut=1", "data.cut is true or false, not 1"),
+        ("data.path=3", "data.path is a text, not 3"),
+        ("train.decay=none", 'train.decay is one of cosine, constant, not "none"'),
+        ("system=gpt", 'system is one of sonar-llm, lcm-mse, lcm-diffusion, llm, not "gpt"'),
+        ("train=3", "train is a table, [train], not 3"),
+        ("train.steps", "is no key=value"),
+        ("=3", "is no key=value"),
+        ("train.steps.more=3", "steps is no table"),
+        ("train.steps=0", "train.steps is at least 1, not 0"),
+        ("data.held_out=1.5", "data.held_out is a share between 0 and 1"),
+        ("model.heads=7", "give model.head_dim"),
+    ],
+)
+def test_what_is_wrong_is_said(file: Path, change: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        recipe.read(str(file), [change])
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_broken_files_and_names(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such recipe; shipped are finetune, lcm-diffusion"):
+        recipe.read("lcm")
+    file = tmp_path / "broken.toml"
+    file.write_text("system = [")
+    with pytest.raises(UsageError, match="is not TOML"):
+        recipe.read(str(file))
+    file.write_text("codec = 'mini'")
+    with pytest.raises(UsageError, match="system is missing"):
+        recipe.read(str(file))

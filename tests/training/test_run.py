@@ -1,0 +1,172 @@
+"""`sonar-llm train` of the four systems: trained, killed, resumed, and used."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sonar_cli import SonarLLM
+from sonar_cli.cli import run
+from sonar_cli.world import stories as world
+
+NAMES = ("sonar-llm", "lcm-mse", "lcm-diffusion", "llm")
+
+SMALL = [
+    "data.stories=40", "model.hidden=32", "model.ffn=48", "model.layers=1", "model.heads=2",
+    "model.denoiser_layers=1", "train.batch=4", "train.steps=6", "train.warmup=2",
+    "train.validate_every=3", "objective.vector_steps=2", "train.save_seconds=0",
+]  # fmt: skip
+
+
+def _train(capsys, folder: Path, name: str, *more: str) -> tuple[int, str, str]:
+    status = run(["train", name, *SMALL, *more, "-o", str(folder), "--device", "cpu"])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def _log(folder: Path) -> list[dict[str, float]]:
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_trained_folder_is_complete_and_continues(capsys, tmp_path: Path, name: str) -> None:
+    status, out, err = _train(capsys, tmp_path / "run", name)
+    assert (status, err) == (0, "")
+    model = Path(out.strip())
+    assert model == tmp_path / "run" / "model"
+    assert json.loads((model / "predictor" / "config.json").read_text())["system"] == name
+    assert {each.name for each in model.iterdir()} == {
+        "predictor", "encoder", "decoder", "tokenizer", "recipe.toml", "metrics.json",
+    }  # fmt: skip
+    figures = json.loads((model / "metrics.json").read_text())
+    assert figures["steps"] == 6 and figures["valid_loss"] > 0 and figures["parameters"] > 1000
+    assert [line["step"] for line in _log(tmp_path / "run")] == [3, 6]
+    samples = (tmp_path / "run" / "samples.jsonl").read_text().splitlines()
+    assert len(json.loads(samples[0])["prompt"]) == 2
+    # The model is found in its own folder and in that of the training.
+    for place in (model, tmp_path / "run"):
+        llm = SonarLLM.load(str(place), device="cpu", threads=1)
+        steps = list(llm.continue_("One day Lily found a kite.", sentences=2, max_tokens=12))
+        assert steps[-1].stop_reason
+    assert run(["models", "show", str(tmp_path / "run"), "--format", "jsonl"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["system"], record["metrics"]) == (name, figures)
+    assert f'system = "{name}"' in record["recipe"] and record["parameters"] > 1000
+    story = tmp_path / "story.txt"
+    story.write_text("One day Lily found a kite.")
+    how = ["-n", "1", "--max-tokens", "8", "--diffusion-steps", "4", "--seed", "1"]
+    assert run(["continue", "-m", str(tmp_path / "run"), str(story), *how]) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_and_resumed_is_as_if_nothing_had_been(capsys, tmp_path: Path, name: str) -> None:
+    assert _train(capsys, tmp_path / "whole", name)[0] == 0
+    killed = tmp_path / "killed"
+    script = f"""
+import os, signal, sys
+from sonar_cli.training import loop
+step = loop._Run.step
+def dying(self, number, loss):
+    if number == 4: os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, number, loss)
+loop._Run.step = dying
+from sonar_cli.cli import run
+from sonar_cli.world import stories as world
+sys.exit(run(["train", {name!r}, *{SMALL!r}, "-o", {str(killed)!r}, "--device", "cpu"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=120)
+    assert done.returncode == -signal.SIGKILL and not (killed / "model").exists()
+    assert _train(capsys, killed, name)[0] == 0
+    weights = [
+        (folder / "model" / "predictor" / "model.safetensors").read_bytes()
+        for folder in (tmp_path / "whole", killed)
+    ]
+    assert weights[0] == weights[1]
+    assert _log(killed) == _log(tmp_path / "whole")
+
+
+def test_another_recipe_in_the_same_folder_is_refused(capsys, tmp_path: Path) -> None:
+    assert _train(capsys, tmp_path, "lcm-mse")[0] == 0
+    for change, words in {
+        "train.lr=0.5": "lr 0.001, not 0.5",
+        "model.hidden=64": "model.hidden 32, not 64",
+        "data.stories=41": "data.stories 40, not 41",
+        "train.batch=5": "batch 4, not 5",
+    }.items():
+        status, out, err = _train(capsys, tmp_path, "lcm-mse", change)
+        assert (status, out) == (2, "") and words in err and err.count("\n") == 1
+    assert _train(capsys, tmp_path, "lcm-mse", "train.lr=0.5", "--no-resume")[0] == 0
+
+
+def test_the_scaler_and_the_begin_sentence_are_in_the_folder(capsys, tmp_path: Path) -> None:
+    assert _train(capsys, tmp_path / "lcm", "lcm-diffusion")[0] == 0
+    model = SonarLLM.load(str(tmp_path / "lcm"), device="cpu").system.model  # type: ignore[union-attr]
+    assert model.scaler.scale.std() > 0 and not torch.equal(model.scaler.center, torch.zeros(256))
+    assert _train(capsys, tmp_path / "llm", "sonar-llm", "objective.begin=false")[0] == 0
+    config = json.loads((tmp_path / "llm/model/predictor/config.json").read_text())
+    assert config["add_begin"] is False
+
+
+def test_a_folder_of_texts(capsys, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(6):
+        (texts / f"{number}.md").write_text(f"# Day {number}\n\nTom ran. He sat. He slept.\n")
+    status, _, err = _train(capsys, tmp_path / "run", "lcm-mse", f"data.path={texts}")
+    assert (status, err) == (0, "")
+    status, out, err = _train(capsys, tmp_path / "none", "lcm-mse", "data.path=nowhere")
+    assert (status, out) == (2, "") and "no file there" in err and err.count("\n") == 1
+
+
+def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> None:
+    """Stories of held-out combinations, all with another ending than mini knows."""
+    texts = tmp_path / "texts.jsonl"
+    endings = "That is all there is to tell. Good night, children."
+    lines = [
+        json.dumps({"text": " ".join((*story.sentences[:4], endings))})
+        for story in world.stories(60, 8, held_out=True)
+    ]
+    texts.write_text("\n".join(lines))
+    order = [
+        f"data.path={texts}", "from=mini", "train.steps=40", "train.lr=1e-3", "train.warmup=4",
+        "data.held_out=0.2",
+    ]  # fmt: skip
+    assert run(["train", "finetune", *order, "-o", str(tmp_path / "tuned"), "--threads", "1"]) == 0
+    model = Path(capsys.readouterr().out.strip())
+    figures = json.loads((model / "metrics.json").read_text())
+    assert figures["valid_loss"] < 0.5 * figures["valid_loss_before"]
+    llm = SonarLLM.load(str(model), device="cpu", threads=1)
+    assert llm.of_vectors().predictor.config.summary_cue  # type: ignore[attr-defined]
+    told = next(world.stories(1, 99, held_out=True)).sentences[:4]
+    written = [step.text or "" for step in llm.continue_(list(told), sentences=3)]
+    assert any("children" in each or "tell" in each for each in written), written
+    status, _, err = _train(capsys, tmp_path / "other", "finetune", "system=llm")
+    assert status == 2 and "is a sonar-llm, and the recipe trains a llm" in err
+
+
+def test_the_recipe_can_be_shown(capsys) -> None:
+    assert run(["train", "llm", "train.steps=3", "--show"]) == 0
+    shown = capsys.readouterr().out
+    assert 'system = "llm"' in shown and "steps = 3" in shown and "held_out = 0.02" in shown
+
+
+def test_ways_to_say_it(capsys, tmp_path: Path, monkeypatch) -> None:
+    from sonar_cli.mini import recipe as mini
+
+    asked: list[Path] = []
+    monkeypatch.setattr(mini, "train", lambda out, **more: asked.append(out) or out / "model")
+    assert run(["train", "--recipe", "mini"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "runs/mini/model\n" and "train mini" in captured.err
+    assert run(["train", "mini", "-o", str(tmp_path)]) == 0
+    assert asked == [Path("runs/mini"), tmp_path]
+    for words in (["train"], ["train", "hmm"], ["train", "mini", "steps=3"]):
+        assert run(words) == 2
+        assert capsys.readouterr().err.count("\n") in (1, 3)
