@@ -25,6 +25,10 @@ class CheckpointError(SonarError):
     """A checkpoint that is truncated, of another architecture, or of another width."""
 
 
+class TrainingError(SonarError):
+    """A training that cannot go on: its loss is no number any more."""
+
+
 class CacheError(SonarError):
     """The cache of vectors cannot be opened, read or written; vectors are made without it."""
 

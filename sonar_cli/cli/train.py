@@ -37,9 +37,11 @@ MINI = "mini"
     envvar="SONAR_LLM_TRAIN_OUTPUT",
     help="Checkpoints, logs, and the model in DIR/model (default: runs/ and the recipe's name).",
 )  # fmt: skip
+@option("--show", is_flag=True, help="Print the whole recipe with its defaults; train nothing.")
 @option(
-    "--show", is_flag=True, help="Print the whole recipe, defaults included, and train nothing."
-)
+    "--dry-run", is_flag=True,
+    help="Print parameters, tokens, FLOPs, memory and time, from a few steps; keep nothing.",
+)  # fmt: skip
 @option(
     "--seed", type=click.IntRange(0), metavar="N", envvar="SONAR_LLM_TRAIN_SEED",
     help="Of the texts, the first weights and the order of batches (default: the recipe's, or 0).",
@@ -53,6 +55,7 @@ def train(
     old_name: str | None,
     output: Path | None,
     show: bool,
+    dry_run: bool,
     seed: int | None,
     resume: bool,
     device: str,
@@ -81,7 +84,10 @@ def train(
     if show:
         print(read.toml(), end="")
         return 0
-    print(_system(read, where, device, threads, quiet, resume))
+    if dry_run:
+        _dry_run(read, device, threads)
+    else:
+        print(_system(read, where, device, threads, quiet, resume))
     return 0
 
 
@@ -101,6 +107,17 @@ def _mini(
     return mini.train(
         out, device=device, seed=seed, threads=threads, progress=not quiet, resume=resume
     )
+
+
+def _dry_run(recipe: Recipe, device: str, threads: int | None) -> None:
+    from sonar_cli import render
+    from sonar_cli.hub.resolve import resolve
+    from sonar_cli.training.dry_run import dry_run
+
+    request = ModelRequest(recipe.codec)
+    paths = resolve(request, predictor=False)
+    threads = threads or (1 if request.embedded else None)
+    render.print_record(dry_run(recipe, paths, device, threads), "text")
 
 
 def _system(

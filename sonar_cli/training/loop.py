@@ -22,7 +22,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sonar_cli.errors import CheckpointError
+from sonar_cli.errors import CheckpointError, TrainingError
 from sonar_cli.training.record import ADVICE, Record, require_same, write_whole
 
 # Computes the loss of a step from its number: a scalar with gradients.
@@ -80,6 +80,7 @@ def fit(
     name: str = "train",
     recipe: Mapping[str, Any] | None = None,
     evaluate: Evaluate | None = None,
+    describe: Callable[[int], str] | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> None:
@@ -94,6 +95,9 @@ def fit(
     cannot be read; the modules, the log and the checkpoint are then left as they were. Of the
     schedule `log_every`, `evaluate_every` and `save_seconds` may change: no weight depends on them.
 
+    A loss that is NaN or infinite ends the training with TrainingError before it changes a weight;
+    `describe` tells in the message what the step was trained on.
+
     When training ends early, by Ctrl-C or an error, the state after the last complete step is
     saved; when that happens within an optimizer update, the checkpoint before it stays.
     """
@@ -105,7 +109,7 @@ def fit(
         try:
             for step in bar(range(start, schedule.steps), name, progress):
                 torch.manual_seed(_step_seed(schedule.seed, step))
-                figures = run.step(step, loss(step))
+                figures = run.step(step, _finite(loss(step), step, run, describe))
                 if evaluate and (step + 1) % schedule.evaluate_every == 0:
                     figures |= _evaluated(modules, evaluate)
                 if len(figures) > 1 or (step + 1) % schedule.log_every == 0:
@@ -265,6 +269,16 @@ def _load(file: Path) -> Mapping[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(message)
     return state
+
+
+def _finite(loss: Tensor, step: int, run: _Run, describe: Callable[[int], str] | None) -> Tensor:
+    if not bool(loss.isfinite()):
+        of = f" on {describe(step)}" if describe else ""
+        raise TrainingError(
+            f"the loss of step {step + 1}{of} is {loss.item()}; {run.file} has the {run.done} "
+            "steps before it: go on with a lower lr in another folder, or look at these texts"
+        )
+    return loss
 
 
 def _evaluated(modules: Mapping[str, nn.Module], evaluate: Evaluate) -> dict[str, float]:

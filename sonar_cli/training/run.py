@@ -117,6 +117,9 @@ def _fit(
         _sample(network, codec, corpus, out)
         return _validated(loss, corpus, recipe)
 
+    def describe(step: int) -> str:
+        return f"texts {', '.join(map(str, sorted(corpus.train[batches.at(step)].tolist())))}"
+
     schedule = Schedule(
         how.steps, how.lr, how.warmup, how.weight_decay, how.clip, how.seed,
         betas=(0.9, how.beta2), eps=how.eps, decay=how.decay,
@@ -126,7 +129,8 @@ def _fit(
     made_of |= {"batch": how.batch, "corpus": corpus_digest(corpus)}
     fit(
         {"network": network}, step_loss, schedule, out,
-        name=recipe.system, recipe=made_of, evaluate=validate, progress=progress, resume=resume,
+        name=recipe.system, recipe=made_of, evaluate=validate, describe=describe,
+        progress=progress, resume=resume,
     )  # fmt: skip
     network.eval()
 

@@ -151,6 +151,32 @@ def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> N
     assert status == 2 and "is a sonar-llm, and the recipe trains a llm" in err
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dry_run_says_what_it_takes(capsys, tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", name, *SMALL, "--dry-run", "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    lines = dict(line.split(": ") for line in captured.out.splitlines())
+    assert captured.err == "" and lines["system"] == name and lines["steps"] == "6"
+    assert 4 * 8 < float(lines["sentences_a_step"]) < 4 * 16
+    parameters, tokens = int(lines["parameters"]), float(lines["tokens_a_step"])
+    if name == "llm":
+        assert float(lines["flops_a_step"]) == pytest.approx(6 * parameters * tokens, rel=0.01)
+    assert float(lines["seconds_a_step"]) > 0 and int(lines["peak_bytes"]) > 10**8
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_is_no_number_is_said(capsys, tmp_path: Path) -> None:
+    """Before it changes a weight: what was good is in the checkpoint."""
+    status, out, err = _train(capsys, tmp_path, "lcm-mse", "train.lr=1e30", "train.warmup=1")
+    assert (status, out) == (1, "") and err.count("\n") == 1
+    assert "the loss of step" in err and "texts" in err and "checkpoint.pt has the" in err
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    step = int(err.split("the loss of step ")[1].split()[0])
+    assert state["step"] == step - 1 > 0
+    assert not (tmp_path / "model").exists()
+
+
 def test_the_recipe_can_be_shown(capsys) -> None:
     assert run(["train", "llm", "train.steps=3", "--show"]) == 0
     shown = capsys.readouterr().out
