@@ -250,6 +250,10 @@ SMALL = (
     "train.steps=2 train.batch=2 model.hidden=32 model.ffn=48 model.heads=2 model.layers=1 "
     "data.stories=20 objective.vector_steps=0"
 )
+SMALL_CODEC = (
+    "train.steps=2 train.batch=2 model.width=32 model.layers=1 model.heads=2 "
+    "model.encoder_ffn=48 model.decoder_ffn=48 model.vocabulary=420 data.held_out=0.5"
+)
 
 
 def test_the_training_pages_lines_run(folder: Path) -> None:
@@ -257,11 +261,13 @@ def test_the_training_pages_lines_run(folder: Path) -> None:
     lines = [line for line in _with(SYSTEMS) if line not in _with(TRAINING)]
     assert sum("train " in line for line in lines) >= 3
     for line in lines:
-        short = f"{line} {SMALL}" if "train " in line and "finetune" not in line else line
-        if "finetune" in line:
-            short = f"{line} train.steps=2 train.batch=2"
-        if "continue" in line:
-            short = f"{line} -n 1 --max-tokens 8"
+        more = {
+            "finetune": "train.steps=2 train.batch=2",
+            "train codec": SMALL_CODEC,
+            "train ": SMALL,
+            "continue": "-n 1 --max-tokens 8",
+        }
+        short = f"{line} {next((more[key] for key in more if key in line), '')}"
         done = _shell(short, folder)
         assert (done.returncode, done.stderr) == (0, ""), line
         assert done.stdout.strip(), line

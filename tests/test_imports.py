@@ -56,7 +56,7 @@ ONLY_IN = {
     "sumy": {"evaluation"},
     "sonar": {"model"},
     "fairseq2": {"model", "hub"},
-    "sentencepiece": {"model", "mini"},
+    "sentencepiece": {"model", "training"},
 }
 
 

@@ -14,7 +14,7 @@ from sonar_cli.errors import UsageError
 from sonar_cli.options import ModelRequest, OutputOptions
 
 if TYPE_CHECKING:
-    from sonar_cli.training.recipe import Recipe
+    from sonar_cli.training.recipe import CodecRecipe, Recipe
 
 MINI = "mini"
 
@@ -22,7 +22,7 @@ MINI = "mini"
 @click.command(cls=Command, short_help="Train a system from a recipe.")
 @argument(
     "recipe", required=False, metavar="RECIPE",
-    help="sonar-llm, lcm-mse, lcm-diffusion, llm, finetune, mini, or a TOML file.",
+    help="sonar-llm, lcm-mse, lcm-diffusion, llm, finetune, codec, mini, or a TOML file.",
 )  # fmt: skip
 @argument(
     "changes", nargs=-1, metavar="[KEY=VALUE]...",
@@ -84,7 +84,11 @@ def train(
     if show:
         print(read.toml(), end="")
         return 0
-    if dry_run:
+    if isinstance(read, recipes.CodecRecipe):
+        if dry_run:
+            raise UsageError("--dry-run knows systems, not codecs")
+        print(_codec(read, where, device, threads, quiet, resume))
+    elif dry_run:
         _dry_run(read, device, threads)
     else:
         print(_system(read, where, device, threads, quiet, resume))
@@ -106,6 +110,29 @@ def _mini(
         raise UsageError(f"the recipe mini has no keys to change: {' '.join(changes)}")
     return mini.train(
         out, device=device, seed=seed, threads=threads, progress=not quiet, resume=resume
+    )
+
+
+def _codec(
+    recipe: CodecRecipe, out: Path, device: str, threads: int | None, quiet: bool, resume: bool
+) -> Path:
+    from sonar_cli import render
+    from sonar_cli.hub.resolve import resolve
+    from sonar_cli.training import run_codec
+
+    shown = session.shows_progress(OutputOptions(quiet=quiet))
+    start = None
+    if recipe.start is not None:
+        start = resolve(ModelRequest(recipe.start), predictor=False, progress=shown)
+    return run_codec.train_codec(
+        recipe,
+        start,
+        out,
+        device=device,
+        threads=threads,
+        progress=not quiet,
+        resume=resume,
+        notify=render.Notices(not quiet),
     )
 
 

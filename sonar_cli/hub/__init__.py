@@ -1,1 +1,1 @@
-"""Names of models -> files on disk: catalogue, downloads, sonar-space's cards."""
+"""Finding the files of named models: catalogue, downloads, sonar-space's cards."""

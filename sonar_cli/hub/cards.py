@@ -1,4 +1,4 @@
-"""sonar-space's own cards: the name of a published model -> its files, in fairseq2's cache."""
+"""Find the files of sonar-space's cards, which are named models, in fairseq2's cache."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DECODER = "text_sonar_basic_decoder"
 
 
 def card_file(name: str, field: str, offline: bool = False) -> Path:
-    """Return the file that a card names in `field`, checkpoint or tokenizer.
+    """Return the file of a card: `field` is "checkpoint" or "tokenizer".
 
-    fairseq2 downloads it where its cache lacks it; with `offline` that raises DownloadError.
-    Raises UsageError for a name that no card has, and SonarError without sonar-space.
+    fairseq2 downloads the file if it is not in its cache. Raises DownloadError if that fails or if
+    `offline` forbids it, UsageError for an unknown card, and SonarError without sonar-space.
     """
     require()
     from fairseq2.assets import AssetDownloadError, AssetNotFoundError

@@ -1,4 +1,4 @@
-"""The models that have names, and what is known of what they were trained for."""
+"""The catalogue of named models, and whether they were trained to write summaries."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ FAR_FROM_MINI = (
     "mini knows only small stories, and this text is far from them; "
     "-m 900m gets a real model (once, several GB)"
 )
-# The model inside the package.
+# The folder of the model inside the package.
 EMBEDDED = Path(__file__).parents[1] / "mini" / "weights"
 
 
 @dataclass(frozen=True)
 class SummaryTraining:
-    """What a predictor that was trained to write summaries was trained with.
+    """How a predictor was trained to write summaries.
 
-    `cue` is the sentence after which it writes one, None for the usual one; `context` the most
-    sentences it was shown in front of that, None where nobody says.
+    `cue` is the sentence that asked for a summary, None for the default. `context` is the most
+    sentences before the cue, None if unknown.
     """
 
     cue: str | None = None
@@ -32,10 +32,11 @@ class SummaryTraining:
 
 @dataclass(frozen=True)
 class Published:
-    """A published predictor: its repository and its working parameters as text.
+    """A published predictor.
 
-    `summaries` tells that it was trained to write them too, though its authors have published
-    neither the cue nor the length: what is asked for where nothing is known goes for it.
+    `parameters` is the number of its parameters as text, without the vocabulary that it never uses.
+    `summaries` tells that it was also trained to write summaries. Its authors published neither the
+    cue nor the length of the texts, so the defaults are used.
     """
 
     repository: str
@@ -56,7 +57,10 @@ SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model with a name of its own, as `models list` shows it."""
+    """A named model, as `models list` shows it.
+
+    `present` tells that its files are on this machine, `summaries` that it can write summaries.
+    """
 
     name: str
     source: str
@@ -66,7 +70,7 @@ class KnownModel:
 
 
 def published(model: str) -> Published | None:
-    """Return the published predictor that a name or a repository means, if it is one.
+    """Return the published predictor with a name or a repository, or None.
 
     >>> published("900M").repository
     'raxtemur/sonar-llm-900m'
@@ -77,10 +81,10 @@ def published(model: str) -> Published | None:
 
 
 def summary_training(model: str, predictor: Path | None = None) -> SummaryTraining | None:
-    """Tell what a model was trained with to write summaries; None where it was not.
+    """Return how a model was trained to write summaries, or None if it was not.
 
-    Of published models the catalogue knows; of others the config.json in their folder
-    `predictor` says, where that is here.
+    This is known from the catalogue for published models, and from the config.json in the folder
+    `predictor` for others. Raises CheckpointError if that file is not JSON.
     """
     if found := published(model):
         return SummaryTraining() if found.summaries else None
@@ -89,14 +93,14 @@ def summary_training(model: str, predictor: Path | None = None) -> SummaryTraini
     try:
         config = predictor_config(read_json(predictor / CONFIG))
     except (KeyError, TypeError, ValueError):
-        return None  # loading it says what is wrong
+        return None  # loading the model reports the error
     if config.summary_cue is None:
         return None
     return SummaryTraining(config.summary_cue, config.trained_len)
 
 
 def known() -> tuple[KnownModel, ...]:
-    """Return the models that have names, and whether their files are here."""
+    """Return all named models, and whether their files are on this machine."""
     hub = Hub(offline=True, progress=False)
     own = summary_training(MINI, EMBEDDED / "predictor") is not None
     return (

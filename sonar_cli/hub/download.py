@@ -1,7 +1,7 @@
-"""Files of Hub repositories: through huggingface_hub into its own cache, one file at a time.
+"""Download files of Hub repositories, one by one, with huggingface_hub into its own cache.
 
-Only the files that are read are downloaded, never a repository's code. A cached file is used as
-it is, without asking the network.
+Only the files that are needed are downloaded, never a repository's code. A cached file is used
+without asking the Hub for a newer one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from sonar_cli.options import MINI
 
 
 class Hub:
-    """The Hugging Face Hub through its own library, one file at a time."""
+    """The Hugging Face Hub.
+
+    `offline` forbids downloads, `progress` shows them on stderr. All methods that download raise
+    DownloadError if a file is not in the cache and cannot be downloaded.
+    """
 
     def __init__(self, offline: bool, progress: bool) -> None:
         self.offline = offline
         self.progress = progress
 
     def model(self, repository: str, own_config: bool = False) -> Path:
-        """Return the folder that holds a repository's config and weights."""
+        """Return the folder of a repository's weights, and of its config unless `own_config`."""
         if not own_config:
             self._first(repository, (CONFIG,), self._file)
         if weights := self._cached_weights(repository):
@@ -33,7 +37,7 @@ class Hub:
         return self._first(repository, WEIGHTS, self._weights).parent
 
     def tokenizer(self, repository: str) -> Path:
-        """Return a repository's SentencePiece file; what lists its languages comes beside it."""
+        """Return a repository's SentencePiece file; get the files beside it that list languages."""
         cached = (self._cached(repository, name) for name in TOKENIZER_FILES)
         file = next((path for path in cached if path), None)
         file = file or self._first(repository, TOKENIZER_FILES, self._file)
@@ -46,7 +50,7 @@ class Hub:
         return self._cached_weights(repository) is not None
 
     def _weights(self, repository: str, name: str) -> Path:
-        """Get weights in one file, or in the shards that an index lists."""
+        """Return the file of weights, or the index of its shards after getting all of them."""
         from huggingface_hub.errors import EntryNotFoundError
 
         from sonar_cli.model.files import locate
@@ -71,7 +75,7 @@ class Hub:
     def _first(
         self, repository: str, names: tuple[str, ...], get: Callable[[str, str], Path]
     ) -> Path:
-        """Get the first of the names that the repository has."""
+        """Return the first of the named files that the repository has."""
         from huggingface_hub.errors import EntryNotFoundError
 
         for name in names:
@@ -82,7 +86,7 @@ class Hub:
         raise DownloadError(f"{repository} has no {' or '.join(names)}; is it the right one?")
 
     def _optional(self, repository: str, name: str) -> None:
-        """Get a file if it is to be had; a repository known to lack it is not asked again."""
+        """Get a file if possible, and do not ask again for one that is known to be missing."""
         from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError
 
@@ -97,7 +101,7 @@ class Hub:
         return Path(found) if isinstance(found, str) else None
 
     def _file(self, repository: str, name: str) -> Path:
-        """Return a file of a repository, from the cache or downloaded (an old part is resumed)."""
+        """Return a file from the cache, or download it, resuming an interrupted download."""
         if found := self._cached(repository, name):
             return found
         from huggingface_hub import constants, hf_hub_download, logging
@@ -119,13 +123,13 @@ class Hub:
             raise DownloadError(_unreachable(repository, name)) from error
         except EntryNotFoundError:
             raise
-        except Exception as error:  # whatever the HTTP library of the day raises
+        except Exception as error:  # errors of the HTTP library, which differs between versions
             raise DownloadError(_failed(repository, name, error)) from error
 
 
 @lru_cache(maxsize=1)
 def _network() -> bool:
-    """Try the Hub's address once: huggingface_hub itself would retry for half a minute."""
+    """Tell whether the Hub is reachable; huggingface_hub itself would retry for half a minute."""
     import socket
     from urllib.parse import urlsplit
     from urllib.request import getproxies
@@ -136,7 +140,7 @@ def _network() -> bool:
     if address.scheme in getproxies():
         return True
     port = address.port or (443 if address.scheme == "https" else 80)
-    try:
+    try:  # for 10 seconds
         socket.create_connection((address.hostname or "", port), timeout=10).close()
     except OSError:
         return False

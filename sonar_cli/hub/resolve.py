@@ -1,4 +1,4 @@
-"""Names -> files: the model in the package, local paths, Hub repositories, sonar-space's cards."""
+"""Find a model's files: in the package, at local paths, on the Hub, by sonar-space's cards."""
 
 from __future__ import annotations
 
@@ -20,40 +20,46 @@ Parts = dict[str, str | None]
 def resolve(
     request: ModelRequest | None = None, *, predictor: bool = True, progress: bool = False
 ) -> ModelPaths:
-    """Find a model's files, downloading what is not here unless the request is `offline`.
+    """Find a model's files, and download missing ones unless the request is `offline`.
 
-    A directory that holds predictor/, encoder/, decoder/ and tokenizer/ is a whole model; a
-    predictor alone gets the parts beside it, or SONAR's published codec. Without `predictor` only
-    the codec is made sure of. The codec `sonar-space` knows its own cards as well, and takes them
-    where no other files are named. `progress` shows downloads on stderr. Raises UsageError for a
-    name nobody knows and DownloadError for files that are not to be had.
+    A whole model is a directory with predictor/, encoder/, decoder/ and tokenizer/, or the folder
+    of a training, which has it as model/. Other predictors get the codec parts that lie beside
+    them, or else those of SONAR's published codec. If `predictor` is False, only the codec is
+    downloaded. With the codec "sonar-space", parts can also be names of its cards, and its own
+    cards are the default. `progress` shows downloads on stderr. Raises UsageError for an unknown
+    name, and DownloadError for files that cannot be downloaded.
     """
     request = request or ModelRequest()
     hub = Hub(request.offline, progress)
-    found, home = _predictor(request, hub, predictor)
+    found, root = _predictor(request, hub, predictor)
     parts: Parts = {
         "encoder": request.encoder,
         "decoder": request.decoder,
         "tokenizer": request.tokenizer,
     }
     if request.codec == "sonar-space":
-        parts = _from_cards(parts, home, request.offline)
+        parts = _from_cards(parts, root, request.offline)
     return ModelPaths(
-        **{part: _part(part, path, home, hub) for part, path in parts.items()},
+        **{part: _part(part, path, root, hub) for part, path in parts.items()},
         predictor=found,
         predictor_config=Path(request.config) if request.config else None,
     )
 
 
 def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | None, Path | None]:
-    """Return the predictor's path, where it is wanted or here, and where its codec may lie."""
+    """Return the predictor's path, and the folder that may hold its codec.
+
+    Either is None if there is none; a predictor on the Hub is only downloaded if `wanted`.
+    """
     model = request.model
     if model == MINI:
         return EMBEDDED / "predictor", EMBEDDED
     path = Path(model).expanduser()
     if path.is_dir():
-        if (path / "model" / "predictor").is_dir():
+        if any((path / "model" / part).is_dir() for part in ("predictor", "encoder")):
             path = path / "model"  # the folder of a training
+        if (path / "encoder").is_dir() and not (path / "predictor").is_dir():
+            return None, path  # a codec alone
         whole = (path / "predictor").is_dir()
         folder = path / "predictor" if whole else path
         if not ((folder / CONFIG).is_file() or request.config):
@@ -72,8 +78,8 @@ def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | No
     return hub.model(repository, own_config=request.config is not None), None
 
 
-def _from_cards(given: Parts, home: Path | None, offline: bool) -> Parts:
-    """Replace the names of sonar-space's cards by their files."""
+def _from_cards(given: Parts, root: Path | None, offline: bool) -> Parts:
+    """Replace names of sonar-space's cards by their files, and fill parts not given by cards."""
     from sonar_cli.hub import cards
 
     own = {"encoder": cards.ENCODER, "decoder": cards.DECODER, "tokenizer": cards.ENCODER}
@@ -81,7 +87,7 @@ def _from_cards(given: Parts, home: Path | None, offline: bool) -> Parts:
         own["tokenizer"] = given["encoder"]
     found: Parts = {}
     for part, name in given.items():
-        if name is None and not _beside(home, part):
+        if name is None and not _beside(root, part):
             name = own[part]
         if name is not None and _is_card(name):
             field = "tokenizer" if part == "tokenizer" else "checkpoint"
@@ -90,16 +96,16 @@ def _from_cards(given: Parts, home: Path | None, offline: bool) -> Parts:
     return found
 
 
-def _beside(home: Path | None, part: str) -> Path | None:
-    """Return a part's folder beside the model, if there is one."""
-    return home / part if home is not None and (home / part).is_dir() else None
+def _beside(root: Path | None, part: str) -> Path | None:
+    """Return a part's folder in the model's folder, or None."""
+    return root / part if root is not None and (root / part).is_dir() else None
 
 
 def _is_card(name: str) -> bool:
     return not (Path(name).expanduser().exists() or _REPOSITORY.fullmatch(name))
 
 
-def _part(part: str, given: str | None, home: Path | None, hub: Hub) -> Path:
+def _part(part: str, given: str | None, root: Path | None, hub: Hub) -> Path:
     if given is not None:
         path = Path(given).expanduser()
         if path.exists():
@@ -107,7 +113,7 @@ def _part(part: str, given: str | None, home: Path | None, hub: Hub) -> Path:
         if not _REPOSITORY.fullmatch(given):
             raise UsageError(f"--{part} {given}: no such file, directory or Hub repository")
         return hub.tokenizer(given) if part == "tokenizer" else hub.model(given)
-    if beside := _beside(home, part):
+    if beside := _beside(root, part):
         return beside
     if part == "tokenizer":
         return hub.tokenizer(SONAR_ENCODER)

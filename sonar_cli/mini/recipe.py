@@ -11,17 +11,12 @@ other text the run is refused.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
-import random
 import shutil
-import string
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,32 +24,34 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sonar_cli.model.codec.decoder import TextDecoder
-from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.formats.codec import save_decoder, save_encoder
 from sonar_cli.model.formats.predictor import save_predictor
 from sonar_cli.model.load import pick_device
-from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_FILES
 from sonar_cli.model.shapes import (
-    DECODER_MAX_LEN,
-    ENCODER_MAX_LEN,
     PredictorConfig,
     RopeScaling,
-    TransformerConfig,
     read_json,
 )
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import Batches, Ints, Rows
+from sonar_cli.training.codec import (
+    build_codec,
+    count_sentences,
+    fit_codec,
+    random_texts,
+    train_tokenizer,
+    training_texts,
+)
 from sonar_cli.training.loop import Schedule, bar, fit
 from sonar_cli.training.objectives import (
     next_sentence_loss,
     next_vector_loss,
-    reconstruction_loss,
 )
+from sonar_cli.training.recipe import CodecShape
 from sonar_cli.training.record import Record, digest, require_same, write_whole
 from sonar_cli.world import stories as world
 from sonar_cli.world.patterns import BEATS
@@ -117,7 +114,7 @@ def train(
     texts = _sentences(sizes, seed)
     _keep_record(out, _record(sizes, seed, texts))
     torch.manual_seed(seed)
-    tokenizer = _tokenizer(out / "tokenizer", texts, sizes)
+    tokenizer = train_tokenizer(out / "tokenizer", texts, sizes.vocabulary)
     codec = _codec(out / "codec", tokenizer, texts, sizes, seed, where, progress)
     predictor = _predictor(out / "predictor", codec, sizes, seed, where, progress)
     return _export(out, codec, predictor)
@@ -153,63 +150,13 @@ def _discard(out: Path) -> None:
 def _sentences(sizes: Sizes, seed: int) -> list[str]:
     """Return the codec's training text: the sentences and summaries of the stories, and others.
 
-    A sentence that n stories share is repeated isqrt(n) times, so that the sentences every story
-    has are learned but do not dominate. To these are added the three marks (begin, end, summary
-    cue), each 1 % as often, and 5 % of text from outside the world.
+    To these are added 5 % of text from outside the world.
     """
     told = world.stories(sizes.codec_stories, seed)
-    counts = Counter(chain.from_iterable(each.sentences + each.summary for each in told))
-    sentences = [text for text in sorted(counts) for _ in range(math.isqrt(counts[text]))]
-    special = [BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE] * max(1, len(sentences) // 100)
-    return sentences + special + list(_other_text(len(sentences) // 20, seed))
-
-
-def _other_text(count: int, seed: int) -> Iterator[str]:
-    """Yield random words and, every fourth time, random characters.
-
-    Without them, pieces and word orders that the grammar never writes would stay untrained.
-    """
-    draw = random.Random(seed)
-    words = sorted(world.vocabulary())
-    letters = string.ascii_letters + string.digits + "äéñøßçæü" + string.punctuation
-    for number in range(count):
-        if number % 4:
-            salad = [words[draw.randrange(len(words))] for _ in range(draw.randrange(2, 7))]
-            yield " ".join(salad).capitalize() + ".?!"[draw.randrange(3)]
-        else:
-            yield "".join(
-                letters[draw.randrange(len(letters))] for _ in range(draw.randrange(2, 9))
-            )
-
-
-def _tokenizer(folder: Path, texts: Sequence[str], sizes: Sizes) -> Tokenizer:
-    """Train a SentencePiece unigram model on the texts unless the folder has one; load it."""
-    file = folder / TOKENIZER_FILES[0]
-    if not file.exists():
-        import sentencepiece
-
-        model = io.BytesIO()
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts),
-            model_writer=model,
-            model_type="unigram",
-            vocab_size=sizes.vocabulary,
-            hard_vocab_limit=False,
-            byte_fallback=True,
-            character_coverage=1.0,
-            normalization_rule_name="nmt_nfkc",
-            input_sentence_size=200_000,
-            shuffle_input_sentence=False,
-            num_threads=1,
-            minloglevel=2,
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        languages = json.dumps({"additional_special_tokens": [LANG]}, indent=2) + "\n"
-        (folder / LANGUAGE_FILES[0]).write_text(languages, encoding="utf-8")
-        partial = file.with_suffix(".partial")
-        partial.write_bytes(model.getvalue())
-        os.replace(partial, file)
-    return Tokenizer.load(folder)
+    counts = count_sentences(each.sentences + each.summary for each in told)
+    sentences = training_texts(counts, (BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE))
+    count = sum(map(math.isqrt, counts.values())) // 20
+    return sentences + list(random_texts(world.vocabulary(), count, seed))
 
 
 def _codec(
@@ -222,40 +169,14 @@ def _codec(
     progress: bool,
 ) -> NativeCodec:
     """Train encoder and decoder to reconstruct the texts; return them frozen."""
-    encoder = TextEncoder(_codec_config(tokenizer, 768, ENCODER_MAX_LEN)).to(device)
-    decoder = TextDecoder(_codec_config(tokenizer, 1024, DECODER_MAX_LEN)).to(device)
-    target = Rows.of(tokenizer.target(text, LANG) for text in texts)
-    source = Rows.of(tokenizer.source(text, LANG) for text in texts)
-    batches = Batches(target.lengths, sizes.codec_batch, seed)
-    codec = NativeCodec(encoder, decoder, tokenizer)
-    probe = _probe(sizes.probe, seed)
-
-    def loss(step: int) -> Tensor:
-        rows = batches.at(step)
-        pair = source.padded(rows, device), target.padded(rows, device)
-        return reconstruction_loss(encoder, decoder, *pair, noise=sizes.noise)
-
-    def exact() -> Mapping[str, float]:
-        decoded = codec.decode(codec.encode(probe), beam_size=1, max_tokens=40, batch_size=100)
-        right = sum(each.text == text for each, text in zip(decoded, probe, strict=True))
-        return {"exact": right / len(probe)}
-
+    codec = build_codec(tokenizer, CodecShape(width=WIDTH, vocabulary=sizes.vocabulary))
+    codec.encoder.to(device)
+    codec.decoder.to(device)
     schedule = Schedule(sizes.codec_steps, sizes.codec_rate, warmup=300, seed=seed)
-    modules = {"encoder": encoder, "decoder": decoder}
-    recipe = {
-        "codec_batch": sizes.codec_batch,
-        "noise": sizes.noise,
-        "sentences": _digest(source, target),
-        "encoder": asdict(encoder.config),
-        "decoder": asdict(decoder.config),
-    }
-    fit(
-        modules, loss, schedule, folder,
-        name="codec", recipe=recipe, evaluate=exact, progress=progress,
+    return fit_codec(
+        codec, texts, _probe(sizes.probe, seed), schedule, folder,
+        batch=sizes.codec_batch, noise=sizes.noise, progress=progress,
     )  # fmt: skip
-    _freeze(encoder)
-    _freeze(decoder)
-    return codec
 
 
 def _digest(*data: Rows) -> str:
@@ -386,12 +307,6 @@ def _vectors(file: Path, codec: NativeCodec, sentences: list[str], progress: boo
         os.replace(partial, file)
     stored: Tensor = torch.load(file, weights_only=True, mmap=True)
     return stored
-
-
-def _codec_config(tokenizer: Tokenizer, ffn: int, max_len: int) -> TransformerConfig:
-    return TransformerConfig(
-        tokenizer.vocab_size, WIDTH, layers=2, heads=4, ffn=ffn, max_len=max_len
-    )
 
 
 def _predictor_config() -> PredictorConfig:

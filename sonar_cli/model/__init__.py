@@ -1,1 +1,1 @@
-"""SONAR codec and SONAR-LLM predictor in plain PyTorch."""
+"""SONAR's codec and the systems that predict its vectors, in plain PyTorch."""

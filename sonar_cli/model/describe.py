@@ -1,4 +1,4 @@
-"""What a model's files say of it, without loading their weights."""
+"""Describe a model by its files, without loading the weights."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import read_json, system_kind
 from sonar_cli.options import ModelPaths
 
-# What training leaves beside a predictor.
+# Files that training writes beside a predictor's folder.
 _TRAINED = ("recipe.toml", "metrics.json")
 
 
 def describe(paths: ModelPaths) -> dict[str, Any]:
-    """Return a record of a model: its system, parameters, shape, files, recipe and figures.
+    """Return a record of a model: its system, number of parameters, shape, files, metrics, recipe.
 
     Tensors are mapped and counted, not read. Raises CheckpointError for files that cannot be read.
     """
@@ -36,7 +36,7 @@ def describe(paths: ModelPaths) -> dict[str, Any]:
 
 def _parameters(path: Path) -> int:
     tensors, _ = read_tensors(path)
-    # Not the vocabulary that published SONAR-LLMs carry and never use, nor a decoder beside it.
+    # Published SONAR-LLMs hold a vocabulary that they never use, and may hold a decoder.
     unused = ("llama_model.model.embed_tokens", "llama_model.lm_head", "sonar_decoder.")
     return sum(each.numel() for name, each in tensors.items() if not name.startswith(unused))
 

@@ -1,4 +1,4 @@
-"""Checkpoint files as flat dictionaries of tensors, mapped from disk where the format allows."""
+"""Read checkpoint files as dictionaries of tensors, mapped from disk if the format allows it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BROKEN = (
     RuntimeError,
     EOFError,
     ValueError,
-    OSError,  # mapping a file that is shorter than its own table says
+    OSError,  # from mapping a file that is shorter than its header says
 )
 
 
@@ -51,11 +51,11 @@ def locate(path: Path) -> list[Path]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """Read a checkpoint's tensors by name, and the key of the container they were in.
+    """Return a checkpoint's tensors by name, and the key of the container that they were in.
 
-    Containers are `{"model": ...}`, `{"state_dict": ...}` and `{"model_state_dict": ...}`; None
-    means that the tensors lay bare. Nothing but tensors is ever unpickled. Raises CheckpointError
-    for a file that is truncated or no checkpoint.
+    Containers are `{"model": ...}`, `{"state_dict": ...}` and `{"model_state_dict": ...}`; the key
+    is None for a file without one. Only tensors are unpickled, never code. Raises CheckpointError
+    for a file that is truncated or not a checkpoint.
     """
     tensors: dict[str, Tensor] = {}
     container = None
@@ -66,10 +66,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
 
 
 def forget_pages(tensor: Tensor) -> None:
-    """Let go of the memory that a tensor mapped from a file takes; it is read again if needed.
+    """Free the memory of a tensor that is mapped from a file; it is read again when needed.
 
-    What was written into it since is lost. Does nothing where the tensor is not mapped privately
-    from a file, or where the system cannot tell.
+    Values that were written to the tensor are lost. Only whole pages are freed. Does nothing if the
+    tensor is not privately mapped from a file, or if the system has no /proc/self/maps.
     """
     size = mmap.PAGESIZE
     start = -(-tensor.data_ptr() // size) * size
@@ -122,7 +122,7 @@ def _torch_load(file: Path) -> Any:
 
 
 def _stand_in(module: str, name: str) -> type:
-    """Return a class of that name which takes anything and keeps nothing."""
+    """Return a class of that name that accepts any arguments and state, and ignores them."""
     body = {
         "__module__": module,
         "__init__": lambda self, *_: None,
@@ -131,8 +131,8 @@ def _stand_in(module: str, name: str) -> type:
     return type(name, (), body)
 
 
-# The authors' training script saves NumPy's random state beside the weights. No one needs it here,
-# but its types must have names for the rest of the file to be read.
+# The authors' training script saves NumPy's random state beside the weights. It is not needed here,
+# but torch can read the rest of the file only if it knows classes of these names.
 _STAND_INS: list[Any] = [
     _stand_in("numpy", "ndarray"),
     _stand_in("numpy", "dtype"),

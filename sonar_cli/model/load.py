@@ -1,4 +1,4 @@
-"""Paths, a device and a dtype -> models ready to run."""
+"""Load models from their files, onto a device and in a dtype, ready to run."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
-    # Weights are quantized after they were loaded in float32.
+    # Weights are quantized after loading.
     "int8": torch.float32,
 }
 
-# What continues texts: the systems of vectors, and the token-level one.
+# The systems that continue texts: three predict vectors, the last one tokens.
 AnySystem = SonarLLMSystem | LCMMSESystem | LCMDiffusionSystem | TokenLLMSystem
 
 Shape = TypeVar("Shape", bound=TransformerConfig | LlamaConfig)
@@ -59,10 +59,10 @@ def load_codec(
 ) -> Codec:
     """Load an encoder, a decoder and their tokenizer.
 
-    `kind` "sonar-space" runs the same files with the original code. `notify` is told in a line
-    when weights have to be quantized first, which takes a while. Raises CheckpointError when the
-    parts do not match, UsageError for a device or dtype that cannot be had, SonarError where
-    sonar-space is not installed.
+    With the `kind` "sonar-space" the original code runs the same files. `notify` gets one line if
+    weights have to be quantized first, which takes a while. Raises CheckpointError if the parts
+    cannot be read or do not match, UsageError for a device or dtype that is not available, and
+    SonarError if sonar-space is needed and not installed.
     """
     runtime = runtime or Runtime()
     if kind == "sonar-space":
@@ -90,9 +90,10 @@ def load_system(
     codec: Codec | None = None,
     notify: Notify | None = None,
 ) -> AnySystem:
-    """Load a system of whatever kind its config.json names, and its codec where none is given.
+    """Load a system of any kind, which its config.json names; load its codec if none is given.
 
-    Raises CheckpointError when system and codec do not fit, UsageError without a system.
+    Raises the errors of `load_codec`, CheckpointError also if system and codec do not match, and
+    UsageError if the paths have no predictor.
     """
     codec = codec or load_codec(paths, runtime, notify=notify)
     if paths.predictor is None:
@@ -108,7 +109,7 @@ def load_sonar_llm(
     codec: Codec | None = None,
     notify: Notify | None = None,
 ) -> SonarLLMSystem:
-    """Load a SONAR-LLM; see `load_system`. Another kind of system is a CheckpointError."""
+    """Load a SONAR-LLM as `load_system` does. Raises CheckpointError for another kind of system."""
     codec = codec or load_codec(paths, runtime, notify=notify)
     if paths.predictor is None:
         raise UsageError("this model is a codec alone; name one with a predictor")
@@ -120,14 +121,14 @@ def load_sonar_llm(
 def load_encoder(
     path: Path, runtime: Runtime | None = None, notify: Notify | None = None
 ) -> TextEncoder:
-    """Load a codec's encoder alone."""
+    """Load only the encoder of a codec."""
     return _load(TextEncoder, path, read_encoder(path), runtime, notify)
 
 
 def load_decoder(
     path: Path, runtime: Runtime | None = None, notify: Notify | None = None
 ) -> TextDecoder:
-    """Load a codec's decoder alone."""
+    """Load only the decoder of a codec."""
     return _load(TextDecoder, path, read_decoder(path), runtime, notify)
 
 
@@ -137,12 +138,12 @@ def load_predictor(
     runtime: Runtime | None = None,
     notify: Notify | None = None,
 ) -> Predictor:
-    """Load a SONAR-LLM predictor from a directory, or a bare file with its config."""
+    """Load a SONAR-LLM predictor from a directory, or from a bare file and its JSON config."""
     return _load(Predictor, path, read_predictor(path, config), runtime, notify)
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn auto, cpu or cuda[:N] into a device; UsageError when it is not there."""
+    """Return the device of auto, cpu or cuda[:N]. Raises UsageError if it is not available."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
@@ -157,7 +158,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_dtype(name: str) -> torch.dtype:
-    """Turn a --dtype into the dtype that weights are loaded in; UsageError when unknown."""
+    """Return the dtype that weights are loaded in. Raises UsageError for an unknown name."""
     if name not in _DTYPES:
         raise UsageError(f"unknown dtype {name!r}; use {', '.join(_DTYPES)}")
     return _DTYPES[name]
@@ -170,9 +171,9 @@ def build(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Module:
-    """Build a model for inference on a state's tensors, which are not copied unless they move.
+    """Build a model for inference from its tensors, copied only if device or dtype change.
 
-    It is built on the meta device and the tensors assigned: no random weights, no second copy.
+    It is built on the meta device and takes over the tensors, so no random weights are drawn.
     """
     with torch.device("meta"):
         built = model(config)
@@ -182,11 +183,11 @@ def build(
 
 
 def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> Module:
-    """Make a loaded model quick to run, in place: linear maps of one input become one.
+    """Make a loaded model faster, in place: one module computes linear maps with the same input.
 
-    On the CPU their weights are packed for few rows where oneDNN can, or quantized to int8 where
-    `dtype` says so. Maps below `smallest` weights stay as they are (default: those too small for
-    packing to pay; in int8 none).
+    On the CPU this module packs weights for few rows, if oneDNN supports it, or holds int8 weights
+    if `dtype` is "int8". Maps with fewer than `smallest` weights stay as they are; the default is
+    `groups.SMALLEST`, and 0 for int8.
     """
     make = _engine(model, dtype)
     if make is not None:
@@ -258,7 +259,7 @@ def _load_sonar_space(paths: ModelPaths, runtime: Runtime) -> Codec:
 
 
 def _engine(model: nn.Module, dtype: str) -> Make | None:
-    """Choose what runs the linear maps; None leaves them as they are."""
+    """Return the function that makes modules for linear maps, or None to leave the maps alone."""
     weight = next(model.parameters())
     if not weight.is_cpu:
         return lambda _, parts: join(parts)

@@ -1,14 +1,14 @@
-"""What the files of a published model are called. Needs no torch."""
+"""The file names of published models. Needs no torch."""
 
 CONFIG = "config.json"
-# A folder holds its weights in one of these, whole or in shards that an `*.index.json` lists.
+# A folder has its weights in one of these files, or in shards that an `*.index.json` lists.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-# What repositories call their SentencePiece file; SONAR's own name is the first.
+# The names of SentencePiece files in repositories, first the one in SONAR's.
 TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
     "sentencepiece.model",
     "spiece.model",
     "tokenizer.model",
 )
-# Either may list the tokenizer's languages; neither has to be there.
+# Optional files that may list the tokenizer's languages.
 LANGUAGE_FILES = ("tokenizer_config.json", "special_tokens_map.json")

@@ -1,4 +1,4 @@
-"""The shapes of models, and the JSON files that state them. Needs no torch."""
+"""The shapes of models, and the JSON files that hold them. Needs no torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from sonar_cli.errors import CheckpointError
 
-# The kind of system that published models are.
+# The kind of the published systems.
 SONAR_LLM = "sonar-llm"
-# Tokens that SONAR's encoder reads of a sentence, and positions of its decoder.
+# The most tokens of a sentence in SONAR's encoder and in its decoder.
 ENCODER_MAX_LEN = 514
 DECODER_MAX_LEN = 512
 
@@ -21,8 +21,9 @@ DECODER_MAX_LEN = 512
 class TransformerConfig:
     """Shape of one half of a SONAR codec.
 
-    `width` is the sentence vector's size D, `heads * head_dim` equals `width` in every published
-    checkpoint. `max_len` counts tokens: 514 for SONAR's encoder, 512 for its decoder.
+    `width` is the size D of the sentence vector and of hidden states; an attention head has the
+    size `width / heads`. `ffn` is the inner width of the feed-forward. `max_len` counts tokens: 514
+    for SONAR's encoder, 512 for its decoder.
     """
 
     vocab_size: int
@@ -35,7 +36,7 @@ class TransformerConfig:
 
 @dataclass(frozen=True)
 class RopeScaling:
-    """Rotary frequency scaling of type "llama3"; lengths in positions."""
+    """Scaling of rotary frequencies of type "llama3"; `original_max_len` is in positions."""
 
     factor: float = 32.0
     low_freq_factor: float = 1.0
@@ -47,8 +48,8 @@ class RopeScaling:
 class LlamaConfig:
     """Shape of a stack of Llama layers: `hidden` is the width, `ffn` SwiGLU's inner width.
 
-    `heads * head_dim` need not be `hidden`. `rope_scaling` None means plain rotary positions.
-    `dropout` is the share of each block's output that is left out in training.
+    `heads * head_dim` can differ from `hidden`. `rope_scaling` None means plain rotary positions.
+    `dropout` is the share of each block's outputs that training sets to 0.
     """
 
     hidden: int
@@ -65,7 +66,7 @@ class LlamaConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LCMConfig(LlamaConfig):
-    """Shape of a Base-LCM; `embed_dim` is the sentence vector's size D."""
+    """Shape of a Base-LCM; `embed_dim` is the size D of the sentence vector."""
 
     embed_dim: int
     rope_theta: float = 10_000.0
@@ -75,9 +76,9 @@ class LCMConfig(LlamaConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TwoTowerConfig(LCMConfig):
-    """Shape of a two-tower LCM: `layers` of the contextualizer, as wide a denoiser beside it.
+    """Shape of a two-tower LCM: a contextualizer of `layers`, a denoiser of `denoiser_layers`.
 
-    `diffusion_steps` is the number T of times that noise is added in.
+    Both are `hidden` wide. `diffusion_steps` is the number T of noise levels in training.
     """
 
     denoiser_layers: int
@@ -86,7 +87,7 @@ class TwoTowerConfig(LCMConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenLLMConfig(LlamaConfig):
-    """Shape of a token-level Llama; its vocabulary is the codec's tokenizer's."""
+    """Shape of a token-level Llama; `vocab_size` is that of the codec's tokenizer."""
 
     vocab_size: int
 
@@ -95,10 +96,10 @@ class TokenLLMConfig(LlamaConfig):
 class PredictorConfig(LlamaConfig):
     """Shape of a SONAR-LLM predictor, and what it was trained for.
 
-    `embed_dim` is the sentence vector's size D. `add_begin` tells that it was trained with "Begin
-    of text." in front. `summary_cue` is the sentence after which it writes a summary of those
-    before; None for a predictor that has not learned to. `trained_len` is the most sentences it
-    was shown in front of that cue, None where nobody says.
+    `embed_dim` is the size D of the sentence vector. `add_begin` is True if its training texts
+    begin with "Begin of text.". `summary_cue` is the sentence that asks it for a summary of the
+    sentences before, None if it has not learned that. `trained_len` is the most sentences before
+    the cue in training, None if unknown.
     """
 
     embed_dim: int
@@ -108,12 +109,12 @@ class PredictorConfig(LlamaConfig):
 
 
 def system_kind(raw: Mapping[str, Any]) -> str:
-    """Return the kind of system that a config.json is of; published ones name none."""
+    """Return the system's kind in a config.json; without one it is a published SONAR-LLM."""
     return str(raw.get("system", SONAR_LLM))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; CheckpointError when the file is anything else."""
+    """Read a JSON object. Raises CheckpointError if the file is missing or holds anything else."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -126,14 +127,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
-    """Read the JSON that goes with a published predictor.
+    """Return the shape of a published predictor from the contents of its config.json.
 
     >>> small = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 2,
     ...          "num_attention_heads": 4}
     >>> predictor_config({"llama_config": small, "embed_dim": 32}).head_dim
     16
 
-    Raises KeyError naming the first field that is missing.
+    Raises KeyError with the first field that is missing, and ValueError for a rotary scaling other
+    than "llama3".
     """
     llama = raw["llama_config"]
     heads = int(llama["num_attention_heads"])

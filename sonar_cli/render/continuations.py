@@ -1,4 +1,4 @@
-"""Continuations: a line a sentence, JSON Lines, or running prose on a terminal."""
+"""Show continuations: one sentence per line, JSON Lines, or running prose on a terminal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Writer(Protocol):
-    """Shows the continuations of one text after another."""
+    """Writes the continuations of texts, one text after another."""
 
     def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
-        """Begin a text; `lang` names what it is shown in where languages were asked for."""
+        """Begin a text. `lang` is its language if languages were asked for, otherwise None."""
 
     def step(self, step: Step) -> None:
-        """Take the next Step of the text."""
+        """Write the next Step of the text."""
 
     def finish(self) -> None:
         """End the text."""
@@ -36,7 +36,12 @@ def writer(
     terminal: bool,
     langs: Sequence[str] = (),
 ) -> Writer:
-    """Choose how continuations are written to `out`, in their own or in other languages."""
+    """Return the writer of continuations to `out` for a format, "text" or "jsonl".
+
+    `terminal` tells that `out` is a terminal, `multiple` that there are several texts. `echo` also
+    writes the prompts where sentences are plain lines. With `langs`, each text is written in all of
+    these languages.
+    """
     if format == "jsonl":
         plain: Writer = JsonLines(out)
     elif terminal:
@@ -47,9 +52,9 @@ def writer(
 
 
 class Turns:
-    """Lets a writer begin each text as soon as those before it have ended, and not before.
+    """Passes texts to a writer, each when the one before has ended.
 
-    Texts are opened ahead of their turn where several are written side by side.
+    If several texts are generated side by side, they are opened before it is their turn.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -59,12 +64,12 @@ class Turns:
         self.waiting: dict[int, tuple[str, Sequence[Joined]]] = {}
 
     def opened(self, number: int, name: str, prompt: Sequence[Joined]) -> None:
-        """Take a text that will be continued; texts are numbered from 0 in the order shown."""
+        """Announce a text. Texts are numbered from 0, in the order in which they are shown."""
         self.waiting[number] = (name, prompt)
         self._begin()
 
     def step(self, step: Step) -> None:
-        """Show the next Step of the text whose turn it is; its last one ends the text."""
+        """Write the next Step of the text whose turn it is. Its last Step ends the text."""
         self.writer.step(step)
         if step.stop_reason:
             self.finish()
@@ -72,7 +77,7 @@ class Turns:
             self._begin()
 
     def finish(self) -> None:
-        """End the text that was begun, also where it was interrupted."""
+        """End the current text, which may have been interrupted."""
         if self.begun:
             self.begun = False
             self.writer.finish()
@@ -84,7 +89,7 @@ class Turns:
 
 
 class Languages:
-    """The same text in several languages: the first as it is made, the others when it has ended."""
+    """Writes a text in several languages: the first at once, the others when it has ended."""
 
     def __init__(self, plain: Writer, langs: Sequence[str]) -> None:
         self.plain = plain
@@ -98,12 +103,12 @@ class Languages:
         self.plain.begin(self._title(file, 0), prompt, self.langs[0])
 
     def step(self, step: Step) -> None:
-        """Show the Step in the first language; keep it for the others."""
+        """Write the Step in the first language, and keep it for the others."""
         self.steps.append(step)
         self._show(step, 0)
 
     def finish(self) -> None:
-        """End the first language and write the others, which were held back."""
+        """End the text in the first language, then write it in the others."""
         self.plain.finish()
         if self.begun is None:
             return
@@ -126,7 +131,7 @@ class Languages:
 
 
 class Lines:
-    """A line a sentence, flushed at once; an empty line between the texts of several files."""
+    """Writes one sentence per line at once, and an empty line between texts."""
 
     def __init__(self, out: TextIO, echo: bool) -> None:
         self.out = out
@@ -134,7 +139,7 @@ class Lines:
         self.texts = 0
 
     def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
-        """Separate the texts, and write the prompt first if it is to be echoed."""
+        """Write an empty line after an earlier text, then the prompt if it is to be echoed."""
         from sonar_cli.text.sentences import join
 
         if self.texts:
@@ -144,12 +149,12 @@ class Lines:
             self._write(join(prompt))
 
     def step(self, step: Step) -> None:
-        """Write a sentence at once."""
+        """Write the sentence of a Step and flush."""
         if step.text is not None:
             self._write(step.text)
 
     def finish(self) -> None:
-        """Do nothing: every sentence was written at once."""
+        """Do nothing, because every sentence has been written."""
 
     def _write(self, line: str) -> None:
         self.out.write(line + "\n")
@@ -157,7 +162,7 @@ class Lines:
 
 
 class JsonLines:
-    """One object a sentence; each waits until the next Step tells whether it was the last."""
+    """Writes one JSON object per sentence, after the next Step has shown if it was the last one."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -166,11 +171,11 @@ class JsonLines:
         self.held: Step | None = None
 
     def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
-        """Remember the text's name and language."""
+        """Keep the text's name and language for its objects."""
         self.file, self.lang = file, lang
 
     def step(self, step: Step) -> None:
-        """Write the Step before; the closing Step's reason goes to the last sentence."""
+        """Write the Step before this one. The last sentence gets the reason of the closing Step."""
         if step.stop_reason is None:
             self.finish()
             self.held = step
@@ -180,7 +185,7 @@ class JsonLines:
             self.held = replace(self.held, stop_reason=step.stop_reason)
 
     def finish(self) -> None:
-        """Write what is held back."""
+        """Write the Step that is held back, if there is one."""
         if self.held is not None:
             record = {"file": self.file, **asdict(self.held)}
             del record["texts"]
@@ -192,7 +197,7 @@ class JsonLines:
 
 
 class Terminal:
-    """The prompt dimmed, then the continuation as prose, sentence by sentence."""
+    """Writes the prompt dimmed, then the continuation as prose, sentence by sentence."""
 
     def __init__(self, multiple: bool) -> None:
         self.console = console(sys.stdout)
@@ -200,7 +205,7 @@ class Terminal:
         self.column = 0
 
     def begin(self, file: str, prompt: Sequence[Joined], lang: str | None = None) -> None:
-        """Show the prompt dimmed, under the file's name where there are several."""
+        """Write the prompt dimmed, under the file's name if there are several texts."""
         from sonar_cli.text.sentences import join
 
         if self.multiple:
@@ -213,7 +218,7 @@ class Terminal:
         self._flow(paragraphs[-1], "dim")
 
     def step(self, step: Step) -> None:
-        """Let a sentence follow."""
+        """Write the sentence of a Step after the text so far."""
         if step.text is not None:
             self._flow(step.text, "")
 
@@ -222,7 +227,7 @@ class Terminal:
         self._break()
 
     def _flow(self, text: str, style: str) -> None:
-        """Write words after what is there, breaking lines at the terminal's width."""
+        """Write words after the text so far, with line breaks at the terminal's width."""
         from rich.cells import cell_len
 
         for word in text.split():

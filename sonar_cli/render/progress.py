@@ -15,45 +15,45 @@ Pieces = TypeVar("Pieces", bound="Sliceable")
 
 
 class Sliceable(Protocol):
-    """What can be cut into pieces: a list, an array."""
+    """A sequence that can be cut into pieces, such as a list or an array."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self: Pieces, at: slice, /) -> Pieces: ...
 
 
-# Sentences between two moves of a progress bar: eight batches.
+# Number of items between two updates of a progress bar: eight batches of 32.
 _PIECE = 256
 
 
 def say(line: str) -> None:
-    """Say something beside the product, in one line on stderr."""
+    """Print a notice as one line on stderr."""
     print("sonar-llm: " + " ".join(line.split()), file=sys.stderr, flush=True)
 
 
 class Notices:
-    """Says each notice once a run, where notices are wanted."""
+    """Prints each notice once per run, if notices are `wanted`."""
 
     def __init__(self, wanted: bool) -> None:
         self.wanted = wanted
         self.said: set[str] = set()
 
     def __call__(self, line: str) -> None:
-        """Say a line, unless it was said before."""
+        """Print a line, unless it was printed before."""
         if self.wanted and line not in self.said:
             self.said.add(line)
             say(line)
 
 
 def doing(line: str, quiet: bool) -> None:
-    """Say on stderr what is being done, where it is a terminal."""
+    """Print what is being done, if stderr is a terminal."""
     if not quiet and sys.stderr.isatty():
         say(line)
 
 
 @contextmanager
 def bar(total: int, label: str, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function that shows how much of `total` is done, on stderr where it is a terminal."""
+    """Show a progress bar if stderr is a terminal; yield a function to set how much is done."""
     if quiet or not sys.stderr.isatty():
         yield lambda done: None
         return
@@ -73,7 +73,7 @@ def bar(total: int, label: str, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 
 def progress(items: Iterable[Item], total: int, label: str, quiet: bool) -> Iterator[Item]:
-    """Pass items through, with a bar on stderr where it is a terminal."""
+    """Yield the `total` items, with a progress bar if stderr is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield from items
         return
@@ -83,14 +83,14 @@ def progress(items: Iterable[Item], total: int, label: str, quiet: bool) -> Iter
 
 
 def pieces(items: Pieces, label: str, quiet: bool) -> Iterator[Pieces]:
-    """Cut long work into pieces of some batches each, with a progress bar over them."""
+    """Yield the items in pieces of some batches each, with a progress bar."""
     starts = range(0, len(items), _PIECE)
     for start in progress(starts, len(starts), label, quiet):
         yield items[start : start + _PIECE]
 
 
 def console(file: TextIO) -> Console:
-    """Return rich's console on a stream; it wraps nothing by itself."""
+    """Return rich's console on a stream, without line wrapping."""
     from rich.console import Console
 
     return Console(file=file, soft_wrap=True, highlight=False)

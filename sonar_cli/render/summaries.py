@@ -1,4 +1,4 @@
-"""Summaries: a line a sentence, JSON Lines with their sources, or a panel on a terminal."""
+"""Show summaries: one sentence per line, JSON Lines with sources, or a panel on a terminal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from sonar_cli.render.progress import console
 
 
 class Summaries:
-    """Writes summaries of one text after another to `out`, in each of `langs` where they are named.
+    """Writes the summaries of texts to `out`, each in all of `langs` if there are any.
 
-    In a pipe a line a sentence, an empty line between the texts and between the languages; headings
-    have an empty line above them. On a terminal a panel each.
+    With the `format` "jsonl", each sentence is a JSON object. On a terminal, each summary is a
+    panel. Otherwise each sentence is a line, with an empty line between two summaries, and above
+    and below a heading. `cite` adds the numbers of the sources to lines, which panels always have;
+    `headings` adds the text's headings.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Summaries:
         self.blocks = 0
 
     def write(self, file: str, summary: Summary) -> None:
-        """Write a text's summary."""
+        """Write the summary of a text, which comes from `file`."""
         for number, lang in enumerate(self.langs or (None,)):
             said = [
                 replace(each, text=each.texts[number] if each.texts else each.text)
@@ -92,7 +94,7 @@ class Summaries:
     def _under_headings(
         self, sentences: Sequence[SummarySentence]
     ) -> Iterator[tuple[str | None, SummarySentence]]:
-        """Yield each sentence with the heading that is to stand above it, once for each section."""
+        """Yield each sentence with the heading to show above it, None if it does not change."""
         last = None
         for each in sentences:
             new = each.heading if self.headings and each.heading != last else None
@@ -104,7 +106,7 @@ class Summaries:
 
 
 def citation(sentence: SummarySentence) -> str:
-    """Return where a sentence comes from: its sources' numbers, counted from 1 as readers do.
+    """Return the numbers of a sentence's sources, counted from 1, in brackets.
 
     >>> from sonar_cli.options import Source
     >>> citation(SummarySentence("Tom ran.", (Source(2, 30, 38, 1.0),), "extractive"))
@@ -114,7 +116,7 @@ def citation(sentence: SummarySentence) -> str:
 
 
 def shorter(summary: Summary) -> str:
-    """Say how much shorter a summary is than its text.
+    """Return a line that says how much shorter a summary is than its text.
 
     >>> from sonar_cli.options import Summary
     >>> said = SummarySentence("Tom ran.", (), "extractive")

@@ -1,1 +1,1 @@
-"""A document -> a summary of it, by the vectors of its sentences."""
+"""Summaries of documents, by the vectors of their sentences."""

@@ -1,8 +1,8 @@
-"""Vectors of sentences that were encoded before: one SQLite file, least recently used out first.
+"""A cache of sentence vectors in one SQLite file, which drops the least recently used first.
 
-A vector is kept under a digest of the codec, the language and the sentence, so an edited document
-encodes only what changed and an interrupted run goes on. The sentences themselves are not stored,
-but a decoder turns a vector back into its sentence: the folder is the user's alone.
+A vector's key is a digest of the codec, the language and the sentence. An edited document therefore
+encodes only what changed, and an interrupted run continues where it stopped. The sentences are not
+stored, but a decoder can turn a vector back into its sentence, so only the user may read the files.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from pathlib import Path
 from sonar_cli.errors import CacheError
 
 FILE = "vectors.sqlite"
-# What SQLite makes beside the file while it is open.
-_BESIDE = ("-wal", "-shm", "-journal")
+# Endings of the files that SQLite makes beside the database while it is open.
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+# Version of the tables, stored as SQLite's `user_version`.
 _FORMAT = 1
-# Values one query may name; SQLite's own limit was 999 for long.
-_QUERY = 500
-# So much is freed at once when the file is full, that not every write has to.
-_FREED = 0.1
+# Keys in one query. Older versions of SQLite allow 999 values.
+_KEYS_PER_QUERY = 500
+# Share of the size limit that is freed when the file is full, so that not every write has to.
+_FREED_SHARE = 0.1
 
-# Rows follow each other as they come; only the small index of keys is written here and there.
+# Rows are stored in the order of writing; only the small index of keys is written at random places.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS vectors (
     key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL, used INTEGER NOT NULL
@@ -38,7 +39,7 @@ CREATE INDEX IF NOT EXISTS by_use ON vectors (used);
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """Where the cache lies, how many vectors it holds and how many bytes it takes."""
+    """The path of the cache's file, the number of its vectors, and its size in bytes."""
 
     path: str
     vectors: int
@@ -46,14 +47,14 @@ class CacheInfo:
 
 
 def default_folder() -> Path:
-    """Return the folder of this user's caches, as the platform has it."""
+    """Return the platform's folder for this user's caches."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("sonar-llm", appauthor=False))
 
 
 def key(codec: str, lang: str, text: str) -> bytes:
-    """Return the 16 bytes under which a sentence's vector is kept.
+    """Return the key of a sentence's vector: 16 bytes, a BLAKE2b digest.
 
     >>> key("a", "eng_Latn", "Hello.") == key("a", "deu_Latn", "Hello.")
     False
@@ -63,9 +64,10 @@ def key(codec: str, lang: str, text: str) -> bytes:
 
 
 def files_identity(*paths: Path) -> str:
-    """Tell files apart without reading them: where each really lies, its size, when it was written.
+    """Return a string that identifies files without reading them: paths, sizes and write times.
 
-    A folder stands for the files in it. Files of the Hub's cache lie under their content's digest.
+    A folder stands for the files in it. Symbolic links are resolved; in the Hub's cache they lead
+    to files that are named by their contents' digest.
     """
     found = []
     for path in paths:
@@ -79,7 +81,7 @@ def files_identity(*paths: Path) -> str:
 
 
 class VectorCache:
-    """Vectors by key, as bytes. Its methods raise CacheError where the disk or the file fails.
+    """The cache: vectors as bytes, by key. Its methods raise CacheError if the disk or file fails.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, opened(Path(folder), 10**6) as cache:
@@ -93,11 +95,11 @@ class VectorCache:
         self._max_bytes = max_bytes
         with _cache_errors():
             (last,) = database.execute("SELECT coalesce(max(used), 0) FROM vectors").fetchone()
-        # A use is dated by the run it was in, so that a run's own vectors are the newest.
+        # `used` is the number of the last run that used a vector, so this run's are the newest.
         self._run = last + 1
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return those that are there, and mark them as used."""
+        """Return the vectors of those keys that are in the cache, and mark them as used."""
         with _cache_errors():
             found = dict(chain.from_iterable(self._select(each) for each in _pieces(keys)))
         used = [(self._run, each) for each in found]
@@ -108,14 +110,14 @@ class VectorCache:
         return found
 
     def put(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep vectors, all or none; where there is no room, those unused for longest go."""
+        """Store all of the vectors or none; drop the least recently used if the cache is full."""
         rows = [(each, vector, self._run) for each, vector in entries.items()]
         with _cache_errors(), self._database:
             self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             self._make_room()
 
     def info(self, path: Path) -> CacheInfo:
-        """Count what is in it."""
+        """Return how many vectors and bytes the cache has; `path` is that of its file."""
         with _cache_errors():
             (count,) = self._database.execute("SELECT count(*) FROM vectors").fetchone()
             return CacheInfo(str(path), count, self._bytes())
@@ -126,7 +128,7 @@ class VectorCache:
         return self._database.execute(query, keys).fetchall()
 
     def _bytes(self) -> int:
-        # Pages that were freed are used again: the file itself never shrinks.
+        # Without free pages: SQLite reuses them, and the file never shrinks.
         pages, free, size = (
             self._database.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count", "page_size")
@@ -137,7 +139,7 @@ class VectorCache:
         if self._bytes() <= self._max_bytes:
             return
         (count,) = self._database.execute("SELECT count(*) FROM vectors").fetchone()
-        share = 1 - (1 - _FREED) * self._max_bytes / self._bytes()
+        share = 1 - (1 - _FREED_SHARE) * self._max_bytes / self._bytes()
         self._database.execute(
             "DELETE FROM vectors WHERE key IN (SELECT key FROM vectors ORDER BY used LIMIT ?)",
             (int(count * share) + 1,),
@@ -146,10 +148,10 @@ class VectorCache:
 
 @contextmanager
 def opened(folder: Path, max_bytes: int) -> Iterator[VectorCache]:
-    """Open the cache in a folder, making both where they are missing.
+    """Open the cache in a folder, with a limit of `max_bytes`; create both if they are missing.
 
-    A file that is no cache, or one of another format, is made anew. Raises CacheError where that
-    cannot be.
+    A file that is not a cache, or has another format, is replaced by an empty cache. Raises
+    CacheError if the file cannot be opened or replaced.
     """
     with _cache_errors():
         database = _connected(folder)
@@ -158,7 +160,10 @@ def opened(folder: Path, max_bytes: int) -> Iterator[VectorCache]:
 
 
 def info(folder: Path) -> CacheInfo:
-    """Tell what a folder's cache holds; a folder without one holds nothing."""
+    """Return the size of the cache in a folder, which is 0 without a cache.
+
+    Raises CacheError if the cache cannot be read.
+    """
     file = folder / FILE
     if not file.exists():
         return CacheInfo(str(file), 0, 0)
@@ -170,9 +175,9 @@ def info(folder: Path) -> CacheInfo:
 
 
 def clear(folder: Path) -> int:
-    """Delete a folder's cache; return how many bytes that freed."""
+    """Delete the cache in a folder; return the number of bytes freed."""
     freed = 0
-    for ending in ("", *_BESIDE):
+    for ending in ("", *_SIDE_FILES):
         file = folder / (FILE + ending)
         if file.exists():
             freed += file.stat().st_size
@@ -189,8 +194,8 @@ def _cache_errors() -> Iterator[None]:
 
 
 def _pieces(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    for start in range(0, len(keys), _QUERY):
-        yield keys[start : start + _QUERY]
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        yield keys[start : start + _KEYS_PER_QUERY]
 
 
 def _connected(folder: Path) -> sqlite3.Connection:
@@ -206,9 +211,9 @@ def _connected(folder: Path) -> sqlite3.Connection:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    # Made here, not by SQLite, so that no one else can read it.
+    # Not created by SQLite, so that only the user can read it.
     os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-    database = sqlite3.connect(file, timeout=30)
+    database = sqlite3.connect(file, timeout=30)  # seconds to wait for another process
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")

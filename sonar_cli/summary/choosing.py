@@ -1,4 +1,7 @@
-"""Choosing few sentences of many: greedy, by marginal relevance (Carbonell and Goldstein 1998)."""
+"""Choose the sentences of a summary one by one, by their maximal marginal relevance.
+
+Source: Carbonell and Goldstein, SIGIR 1998.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch.nn import functional as F
 
 from sonar_cli.summary.vectors import Vectors
 
-# Candidates whose redundancy is computed together.
+# Number of candidates whose redundancy is computed together.
 _POOL = 4_096
 
 
@@ -18,12 +21,16 @@ _POOL = 4_096
 def choose(
     vectors: Vectors, salience: Tensor, count: int, taken: Sequence[int] = (), pool: int = _POOL
 ) -> list[int]:
-    """Choose `count` rows (or all there are), best first: salient, and unlike those before.
+    """Choose `count` rows of vectors (N, D), or all there are; return them best first.
 
-    The next is always the one with the greatest salience times (1 - its greatest cosine to one
-    that is chosen or `taken`). Scores only fall, so a pool of those with the greatest last known
-    scores holds the best, until that falls below what is known of the rest; then the pool is
-    filled anew. The choice is that of looking at all of them every time.
+    Each step chooses the candidate with the greatest score, `salience * (1 - redundancy)`. Salience
+    is (N,) float32, at least 0. Redundancy is the greatest cosine to a row that was chosen before
+    or is in `taken`, at least 0.
+
+    A score can only fall while rows are chosen, so the last computed score of a candidate is an
+    upper bound. Only a pool of the `pool` candidates with the greatest bounds is rescored, as long
+    as its best score is not below the bounds outside; then a new pool is formed. The choice is the
+    same as if all candidates were rescored in each step.
 
     >>> vectors = Vectors.of(torch.tensor([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0]]))
     >>> choose(vectors, torch.tensor([1.0, 0.9, 0.5]), 2)
@@ -32,29 +39,29 @@ def choose(
     bound = salience.clone()
     bound[list(taken)] = -1
     count = min(count, len(bound) - len(set(taken)))
-    known = [F.normalize(vectors.take(taken), dim=1)]
+    used = [F.normalize(vectors.take(taken), dim=1)]
     chosen: list[int] = []
     while len(chosen) < count:
         top = bound.topk(min(pool + 1, len(bound)))
         rows = top.indices[:pool]
         outside = float(top.values[pool]) if len(bound) > pool else -1.0
-        near = F.normalize(vectors.take(rows.tolist()), dim=1)
-        score = torch.minimum(bound[rows], salience[rows] * (1 - _redundancy(near, known)))
+        candidates = F.normalize(vectors.take(rows.tolist()), dim=1)  # (P, D)
+        score = torch.minimum(bound[rows], salience[rows] * (1 - _redundancy(candidates, used)))
         while len(chosen) < count and float(score.max()) >= outside:
             best = int(score.argmax())
             chosen.append(int(rows[best]))
-            known.append(near[best : best + 1])
-            again = 1 - (near @ near[best]).clamp(0, 1)
-            score = torch.minimum(score, salience[rows] * again)
+            used.append(candidates[best : best + 1])
+            novelty = 1 - (candidates @ candidates[best]).clamp(0, 1)
+            score = torch.minimum(score, salience[rows] * novelty)
             score[best] = -1
         bound[rows] = score
     return chosen
 
 
-def _redundancy(near: Tensor, known: list[Tensor]) -> Tensor:
-    """Vectors (P, D) and chosen ones (1, D) each -> greatest cosine to one of them (P,), or 0."""
-    greatest = torch.zeros(len(near))
-    for piece in torch.cat(known).split(_POOL):
+def _redundancy(candidates: Tensor, used: list[Tensor]) -> Tensor:
+    """Return the greatest cosine (P,) of candidates (P, D) to used vectors (n, D), at least 0."""
+    greatest = torch.zeros(len(candidates))
+    for piece in torch.cat(used).split(_POOL):
         if len(piece):
-            greatest = torch.maximum(greatest, (near @ piece.T).amax(1))
+            greatest = torch.maximum(greatest, (candidates @ piece.T).amax(1))
     return greatest.clamp(0, 1)

@@ -1,4 +1,4 @@
-"""A document for summaries: its sentences, and the vectors of those that a summary may take."""
+"""A document to summarize: its sentences, and the vectors of its candidates."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from sonar_cli.summary.salience import length_of
 from sonar_cli.summary.vectors import Encoding, Vectors
 from sonar_cli.text.documents import CANDIDATES, Passage
 
-# Told how far reading has come: an offset in the text.
+# Called with the character offset in the text up to which it was read.
 OnRead = Callable[[int], None]
 
 
 class Document:
-    """A text's sentences in little memory, and the vectors of those that a summary may take.
+    """A text's sentences, and the vectors of its candidates.
 
-    A sentence's `index` is its place among all sentences of the text. Those that a summary may
-    take have a row as well: row r is the sentence of index `rows[r]`, its vector row r of
-    `vectors`.
+    Candidates are the sentences that a summary may choose. A sentence's `index` is its place among
+    all sentences of the text, a candidate's row its place among the candidates: row r is the
+    sentence of index `rows[r]`, and its vector is row r of `vectors`. `starts` and `ends` are
+    character offsets; arrays need less memory than lists.
     """
 
     def __init__(self, width: int) -> None:
@@ -31,11 +32,11 @@ class Document:
         self.vectors = Vectors(width)
 
     def __len__(self) -> int:
-        """How many sentences a summary may take."""
+        """Return the number of candidates."""
         return len(self.rows)
 
     def add(self, passage: Passage) -> bool:
-        """Add the next sentence; tell whether a summary may take it."""
+        """Add the next sentence; tell whether it is a candidate."""
         index = len(self.texts)
         heading = self.headings[-1] if index else -1
         self.texts.append(passage.text)
@@ -49,33 +50,31 @@ class Document:
         return True
 
     def text(self, row: int) -> str:
-        """Return a row's sentence."""
+        """Return the sentence of a row."""
         return self.texts[self.rows[row]]
 
     def source(self, row: int, cosine: float) -> Source:
-        """Name a row as a source."""
+        """Return a row as a source with this cosine."""
         index = self.rows[row]
         return Source(index, self.starts[index], self.ends[index], round(cosine, 4))
 
     def heading(self, row: int) -> str | None:
-        """Return the heading that a row stands under."""
+        """Return the heading above a row, or None."""
         heading = self.headings[self.rows[row]]
         return self.texts[heading] if heading >= 0 else None
 
     def length(self) -> int:
-        """Count the letters and digits of the sentences that a summary may take."""
+        """Return the number of letters and digits in all candidates."""
         return sum(length_of(self.text(row)) for row in range(len(self)))
 
 
 def read(
     passages: Iterable[Passage], encoding: Encoding, on_read: OnRead | None = None
 ) -> Document:
-    """Read and encode a text, sentence by sentence as it is split.
+    """Read a text's sentences and encode its candidates, while the text is being split.
 
-    Memory holds the sentences; their vectors are on disk where they are many.
-
-    A text that is nothing but headings, tables and the like is summed up from those. Raises
-    InputError where there is no sentence at all.
+    If a text has no candidates, only headings, tables and the like, all of these become candidates.
+    Raises InputError for a text without any sentence.
     """
     document = Document(encoding.codec.width)
     _encode(document, (each.text for each in passages if document.add(each)), encoding, on_read)

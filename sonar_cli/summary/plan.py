@@ -1,4 +1,4 @@
-"""How a document is to be summed up: by which method, in how many sentences, read in what parts."""
+"""Plan a summary: its method, its number of sentences, and the parts that a predictor reads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from sonar_cli.options import Method, SummaryOptions
 from sonar_cli.summary.document import Document
 from sonar_cli.summary.salience import parts
 
-# Where nobody says: sentences of a summary, and sentences that a predictor is shown at once.
+# Default number of sentences in a summary.
 SENTENCES = 5
+# Default of the most sentences that a predictor reads at once.
 CONTEXT = 64
 
 FAR_SO_EXTRACTIVE = (
@@ -25,10 +26,10 @@ FAR_SO_EXTRACTIVE = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How one document is summed up.
+    """How one document is summarized.
 
     The summary has at most `count` sentences. `cue` is the sentence that asks a predictor for it,
-    `context` the most sentences that it reads at once.
+    `context` the most sentences that the predictor reads at once.
     """
 
     method: Method
@@ -45,16 +46,16 @@ def make_plan(
     far: Callable[[], bool],
     notify: Callable[[str], None],
 ) -> Plan:
-    """Settle what the options leave open; `notify` is told what was chosen, and why.
+    """Return the plan for a document: choose what the options leave open, and tell `notify` why.
 
-    `training` is what the model was trained with, None where it has not learned to write
-    summaries. `far` tells whether the text is far from all that it was trained on.
+    `training` is how the model was trained to write summaries, None if it was not. `model` is its
+    name, for the notices. `far` tells whether the text is far from all that it was trained on.
     """
     count = wanted(document, options)
     cue = options.cue or (training.cue if training else None) or SUMMARY_CUE
     context = options.context or (training.context if training else None) or CONTEXT
     if len(document) <= count:
-        # It comes back whole: nothing is written, so there is nothing to say.
+        # The whole text is the summary, so no notice is needed.
         return Plan("extractive", count, cue, context)
     if options.method != "auto":
         if options.method != "extractive" and far():
@@ -82,10 +83,10 @@ def make_plan(
 
 
 def may_write(model: str, options: SummaryOptions) -> bool:
-    """Tell whether summaries by these options may take the model's predictor.
+    """Tell whether a summary with these options may need the model's predictor.
 
-    Raises UsageError where they need one that has not learned to write summaries, as far as the
-    catalogue of published models knows.
+    Raises UsageError if it needs the predictor of a published model that has not learned to write
+    summaries.
     """
     if options.method == "extractive":
         return False
@@ -98,7 +99,7 @@ def may_write(model: str, options: SummaryOptions) -> bool:
 
 
 def untrained(model: str) -> str:
-    """Say that a model has not learned to write summaries, and what to do."""
+    """Return the message that a model has not learned to write summaries, and what to do."""
     return (
         f"{model} has not learned to write summaries; use --method extractive, or let it try with "
         "--force (and --cue, the sentence to answer to)"
@@ -106,18 +107,18 @@ def untrained(model: str) -> str:
 
 
 def wanted(document: Document, options: SummaryOptions) -> int:
-    """Return how many sentences the summary may have, at least one."""
+    """Return the most sentences that the summary may have, at least one."""
     if options.share is None:
         return options.sentences or SENTENCES
-    # A tenth of 30 is 3, not the 4 that 3.0000000000000004 would be rounded up to.
+    # Rounded first, because 0.07 * 100 is 7.000000000000001, whose ceiling is 8.
     return max(1, math.ceil(round(options.share * len(document), 6)))
 
 
 def reading_parts(document: Document, context: int) -> list[range]:
-    """Return the rows that the predictor reads at once, part by part."""
+    """Return the parts of at most `context` rows that the predictor reads one by one."""
     return parts([document.paragraphs[index] for index in document.rows], context)
 
 
 def too_long(document: Document, context: int, so: str) -> str:
-    """Say that a document is longer than the model reads at once, and what is done about it."""
+    """Return the message that a document is too long to read at once; `so` says what is done."""
     return f"{len(document)} sentences are more than the model reads at once ({context}): {so}"

@@ -1,8 +1,8 @@
-"""Which sentences stand for a text: by their vectors, as pure functions of them.
+"""Salience, nearest neighbours and support of sentences, computed from their vectors.
 
-Salience is LexRank's degree centrality (Erkan and Radev 2004, arXiv 1109.2128) on the cosine, no
-threshold: the mean cosine to all sentences is the cosine to their mean, so no n x n matrix is
-needed however long the text is. Vectors come as `Vectors`, read in pieces.
+Salience is LexRank's degree centrality (Erkan and Radev 2004, arXiv 1109.2128) on cosines without a
+threshold. The mean cosine to all sentences is proportional to the cosine to the mean of their
+normalized vectors, so no N x N matrix is needed. Vectors are read in chunks (`Vectors`).
 """
 
 from __future__ import annotations
@@ -16,43 +16,44 @@ from torch.nn import functional as F
 
 from sonar_cli.summary.vectors import CHUNK, Vectors
 
-# A summary counts sentences, so one that says more is worth more, up to twice the text's mean
-# length; then it is rather a run-on. Both chosen on training stories of the embedded model.
+# A summary is limited in sentences, so longer ones score higher: by this power of their length. The
+# cap, in mean lengths of the text, is there because still longer ones are mostly run-on sentences.
+# Both were chosen on training stories of the embedded model.
 _LENGTH_POWER = 1.5
-_LONGEST = 2.0
-# The text's last sentence weighs so much less than its first.
-_FALL = 0.1
+_LENGTH_CAP = 2.0
+# The share by which the last sentence of a text scores lower than the first, for its position.
+_POSITION_DROP = 0.1
 # Singular values below this share of the largest count as zero.
-_SAME = 1e-4
+_RANK_TOLERANCE = 1e-4
 
 
 @torch.inference_mode()
 def salience(vectors: Vectors, lengths: Sequence[int]) -> Tensor:
-    """Return how well each of N sentences stands for the text, (N,) float32, 0 at least.
+    """Return how well each of N sentences represents the text: (N,) float32, at least 0.
 
-    Cosine to the text's mean direction, in which a sentence weighs as much as it is long; times
-    its length to the power of 1.5, relative to the longest (over twice the mean counts as twice
-    the mean); times a prior that falls by a tenth from the first sentence to the last. `lengths`
-    are those of `length_of`.
+    Salience is the product of three factors: the cosine to the mean of the normalized vectors,
+    weighted by length; the length relative to the longest, to the power of 1.5; and a factor for
+    the position, which falls linearly from 1 at the first sentence to 0.9 at the last. `lengths`
+    (N,) are those of `length_of`; above twice their mean they count as twice the mean.
 
     >>> vectors = Vectors.of(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]))
     >>> salience(vectors, [9, 9, 9]).argmax().item()
     1
     """
     length = torch.tensor(lengths, dtype=torch.float32).clamp_min(1)
-    length = length.clamp_max(_LONGEST * float(length.mean()))
+    length = length.clamp_max(_LENGTH_CAP * float(length.mean()))
     parts = length.split(CHUNK)
     mean = torch.zeros(vectors.width)
     for chunk, weight in zip(vectors.chunks(), parts, strict=True):
         mean += weight @ F.normalize(chunk, dim=1)
     mean = F.normalize(mean, dim=0)
     central = torch.cat([F.normalize(chunk, dim=1) @ mean for chunk in vectors.chunks()])
-    position = torch.linspace(1, 1 - _FALL, len(length))
+    position = torch.linspace(1, 1 - _POSITION_DROP, len(length))
     return central.clamp_min(0) * (length / length.max()) ** _LENGTH_POWER * position
 
 
 def length_of(text: str) -> int:
-    """Count letters and digits: a measure that needs no words and forgets punctuation.
+    """Return the number of letters and digits, a length that needs no division into words.
 
     >>> length_of('"Look!" said Tom.'), length_of("大家好。")
     (11, 3)
@@ -64,7 +65,7 @@ def length_of(text: str) -> int:
 def nearest(vectors: Vectors, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the cosines (Q, k) and rows (Q, k) of the `count` vectors nearest to queries (Q, D).
 
-    k is the smaller of `count` and N; the nearest comes first.
+    k is the smaller of `count` and N. The nearest vector comes first.
     """
     queries = F.normalize(queries, dim=1)
     found = torch.empty(len(queries), 0)
@@ -82,9 +83,9 @@ def nearest(vectors: Vectors, queries: Tensor, count: int) -> tuple[Tensor, Tens
 
 @torch.inference_mode()
 def support(vector: Tensor, sources: Tensor) -> float:
-    """Return how much of a vector (D,) lies in what sources (k, D) span together, from 0 to 1.
+    """Return the cosine of a vector (D,) to its projection onto the span of sources (k, D).
 
-    The cosine to the nearest combination of them: a sentence may bring together what several said.
+    It is from 0 to 1. The span is used because a sentence may combine what several sources say.
 
     >>> sources = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     >>> round(support(torch.tensor([1.0, 1.0, 0.0]), sources), 4)
@@ -92,17 +93,17 @@ def support(vector: Tensor, sources: Tensor) -> float:
     >>> round(support(torch.tensor([1.0, 0.0, 1.0]), sources), 4)
     0.7071
     """
-    directions, sizes, _ = torch.linalg.svd(F.normalize(sources, dim=1).T, full_matrices=False)
-    # Sentences that say the same span no more than one of them.
-    directions = directions[:, sizes > _SAME * sizes.max()]
+    # directions (D, k), singular values (k,); sources with equal vectors span only one direction
+    directions, singular, _ = torch.linalg.svd(F.normalize(sources, dim=1).T, full_matrices=False)
+    directions = directions[:, singular > _RANK_TOLERANCE * singular.max()]
     return float((F.normalize(vector, dim=0) @ directions).norm())
 
 
 def parts(paragraphs: Sequence[int], longest: int) -> list[range]:
     """Cut a text of N sentences into parts of at most `longest`, between paragraphs if possible.
 
-    `paragraphs` (N,) numbers each sentence's paragraph. A paragraph that is too long is cut into
-    pieces of about one size.
+    `paragraphs` (N,) are the numbers of the sentences' paragraphs. A paragraph that is too long is
+    cut into pieces of about equal size.
 
     >>> parts([0, 0, 1, 1, 1, 2], 3)
     [range(0, 2), range(2, 5), range(5, 6)]

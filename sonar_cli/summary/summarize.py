@@ -1,8 +1,8 @@
-"""The story of a summary: text -> sentences -> vectors -> the few that stand for all of them.
+"""Summarize a document by one of three methods.
 
-Extractive: sentences of the text. Abstractive: a system goes on after a cue, part by part where
-the text is longer than it has learned to read. Hybrid: what it writes is held against what it
-read, and a sentence with too little support gives way to one of the text.
+Extractive: choose the sentences of the text that represent it best. Abstractive: let a system
+continue the text after a cue, part by part if the text is longer than the system can read. Hybrid:
+the same, but a written sentence with too little support in the text is replaced by one of the text.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def summarize(
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Summary:
-    """Sum up a document by a plan; `system` may be None for the extractive method.
+    """Summarize a document by a plan; without a `system` by the extractive method.
 
-    A text that is no longer than its summary comes back whole. `progress` may wrap the parts that
-    the predictor reads one by one, `batch_size` of them side by side.
+    A text that is not longer than its summary is returned whole. A system reads `batch_size` parts
+    of the text side by side; `progress` may wrap the parts to show how many are done.
 
     >>> from sonar_cli.hub.resolve import resolve
     >>> from sonar_cli.model.load import load_codec
@@ -52,13 +52,13 @@ def summarize(
     [1]
     """
     if len(document) <= plan.count:
-        sentences = [_taken(document, row) for row in range(len(document))]
+        sentences = [_extractive(document, row) for row in range(len(document))]
     elif plan.method == "extractive" or system is None:
         sentences = _extract(document, plan.count)
     else:
         written = list(write(document, system, plan, options, batch_size, progress))
-        least = options.support if plan.method == "hybrid" else -math.inf
-        sentences = _supported(document, written, plan.count, least)
+        min_support = options.support if plan.method == "hybrid" else -math.inf
+        sentences = _replace_unsupported(document, written, plan.count, min_support)
         sentences = sentences or _extract(document, plan.count)
     return Summary(
         tuple(_in_languages(sentences, codec, options)), len(document), document.length()
@@ -66,9 +66,9 @@ def summarize(
 
 
 def _extract(document: Document, count: int) -> list[SummarySentence]:
-    """Choose sentences of the text and give them in its order."""
+    """Choose sentences of the text, and return them in the order of the text."""
     rows = choose(document.vectors, _salience(document), count)
-    return [_taken(document, row) for row in sorted(rows)]
+    return [_extractive(document, row) for row in sorted(rows)]
 
 
 def _salience(document: Document) -> Tensor:
@@ -76,39 +76,43 @@ def _salience(document: Document) -> Tensor:
     return salience(document.vectors, lengths)
 
 
-def _taken(document: Document, row: int) -> SummarySentence:
+def _extractive(document: Document, row: int) -> SummarySentence:
     source = document.source(row, 1.0)
     return SummarySentence(document.text(row), (source,), "extractive", 1.0, document.heading(row))
 
 
-def _supported(
-    document: Document, written: Sequence[Written], count: int, least: float
+def _replace_unsupported(
+    document: Document, written: Sequence[Written], count: int, min_support: float
 ) -> list[SummarySentence]:
-    """Of what was written, take at most `count` sentences that stand for all of it.
+    """Return at most `count` sentences: written ones, and replacements from the text.
 
-    Those with a support below `least` are left out before that, and what is then missing is made
-    up for by sentences of the text, in the same places.
+    Written sentences with a support below `min_support` are dropped. If more than `count` are left,
+    `choose` selects from them. If fewer are left, sentences of the text take the places of dropped
+    ones.
     """
-    kept = [i for i, each in enumerate(written) if each.support >= least]
+    kept = [i for i, each in enumerate(written) if each.support >= min_support]
     if len(kept) > count:
-        kept = _chosen([written[i] for i in kept], kept, count)
-    gaps = [i for i, each in enumerate(written) if each.support < least]
-    gaps = gaps[: max(0, min(count, len(written)) - len(kept))]
+        kept = _most_salient([written[i] for i in kept], kept, count)
+    dropped = [i for i, each in enumerate(written) if each.support < min_support]
+    dropped = dropped[: max(0, min(count, len(written)) - len(kept))]
     used = {written[i].rows[0] for i in kept}
-    spare = iter(choose(document.vectors, _salience(document), len(gaps), sorted(used)))
+    replacements = iter(choose(document.vectors, _salience(document), len(dropped), sorted(used)))
     return [
-        _cited(document, written[i]) if i in set(kept) else _taken(document, next(spare))
-        for i in sorted([*kept, *gaps])
+        _abstractive(document, written[i])
+        if i in set(kept)
+        else _extractive(document, next(replacements))
+        for i in sorted([*kept, *dropped])
     ]
 
 
-def _chosen(written: Sequence[Written], numbers: Sequence[int], count: int) -> list[int]:
+def _most_salient(written: Sequence[Written], numbers: Sequence[int], count: int) -> list[int]:
+    """Choose `count` of the written sentences; return their `numbers` in ascending order."""
     vectors = Vectors.of(torch.cat([each.vector for each in written]))
     rows = choose(vectors, salience(vectors, [length_of(each.text) for each in written]), count)
     return sorted(numbers[row] for row in rows)
 
 
-def _cited(document: Document, written: Written) -> SummarySentence:
+def _abstractive(document: Document, written: Written) -> SummarySentence:
     pairs = sorted(zip(written.rows, written.cosines, strict=True))
     sources = tuple(document.source(row, cosine) for row, cosine in pairs)
     heading = document.heading(pairs[0][0])
@@ -119,7 +123,7 @@ def _cited(document: Document, written: Written) -> SummarySentence:
 def _in_languages(
     sentences: Sequence[SummarySentence], codec: Codec, options: SummaryOptions
 ) -> list[SummarySentence]:
-    """Give the sentences in the target languages, each decoded from its own vector."""
+    """Add the sentences in the target languages, each decoded from its own vector."""
     if not options.target_langs:
         return list(sentences)
     own = [each.text for each in sentences]

@@ -1,6 +1,6 @@
-"""A long text's vectors: encoded in batches, on disk where they are many, read in pieces.
+"""Vectors of a long text: encoded in batches, stored on disk if they are many, read in chunks.
 
-A million sentences of SONAR's are 4 GB; memory holds the piece in work and what was chosen.
+A million of SONAR's vectors take 4 GB, so memory holds only the chunk that is being read.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from sonar_cli.errors import CacheError
 from sonar_cli.model.codec.base import Codec
 from sonar_cli.summary import cache
 
-# Vectors beyond so many bytes go to a temporary file.
-_IN_MEMORY = 256 << 20
-# Vectors read, and sentences encoded, at a time.
+# Bytes of vectors above which they go to a temporary file: 256 MiB.
+_MAX_IN_MEMORY = 256 << 20
+# Number of vectors that are read at a time.
 CHUNK = 8_192
+# Number of sentences that are encoded at a time.
 _BATCH = 256
-_NUMBER = 4  # bytes of a float32
+_FLOAT32_BYTES = 4
 
 Notify = Callable[[str], None]
 Item = TypeVar("Item")
 
 
 class Vectors:
-    """Sentence vectors (N, D) float32, appended in order and read in pieces or by row.
+    """Sentence vectors (N, D) float32, which are appended in order and read in chunks or by row.
+
+    Above `in_memory` bytes they are stored in a temporary file.
 
     >>> vectors = Vectors(2)
     >>> vectors.append(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
@@ -39,15 +42,15 @@ class Vectors:
     [2, 1]
     """
 
-    def __init__(self, width: int, in_memory: int = _IN_MEMORY) -> None:
+    def __init__(self, width: int, in_memory: int = _MAX_IN_MEMORY) -> None:
         self.width = width
         self._count = 0
-        # Read and written as a file, not mapped: mapped pages would count as the program's memory.
+        # Not memory-mapped, because mapped pages would count as the program's memory.
         self._file = SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115
 
     @classmethod
     def of(cls, vectors: Tensor) -> Vectors:
-        """Hold vectors (N, D) that are there already."""
+        """Return a `Vectors` with the contents of a tensor (N, D)."""
         made = cls(vectors.shape[1])
         made.append(vectors)
         return made
@@ -62,36 +65,36 @@ class Vectors:
         self._count += len(vectors)
 
     def chunks(self, rows: int = CHUNK) -> Iterator[Tensor]:
-        """Yield all vectors in order, (at most `rows`, D) at a time."""
+        """Yield all vectors in order, as tensors (n, D) float32 with n at most `rows`."""
         for start in range(0, self._count, rows):
             yield self._read(start, min(rows, self._count - start))
 
     def take(self, rows: Sequence[int]) -> Tensor:
-        """Return the vectors (len(rows), D) of these rows."""
+        """Return the vectors (n, D) float32 of n rows."""
         return torch.cat([self._read(row, 1) for row in rows] or [torch.empty(0, self.width)])
 
     def _read(self, start: int, count: int) -> Tensor:
-        size = self.width * _NUMBER
+        size = self.width * _FLOAT32_BYTES
         self._file.seek(start * size)
         raw = bytearray(self._file.read(count * size))
-        return torch.frombuffer(raw, dtype=torch.float32).view(count, self.width)
+        return torch.frombuffer(raw, dtype=torch.float32).view(count, self.width)  # (count, D)
 
 
 class Store(Protocol):
-    """Where vectors are kept from run to run; `cache.VectorCache` is one."""
+    """A store that keeps vectors, as bytes by key, between runs; see `cache.VectorCache`."""
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return what is there."""
+        """Return the vectors of those keys that are stored."""
 
     def put(self, entries: dict[bytes, bytes]) -> None:
-        """Keep vectors."""
+        """Store vectors."""
 
 
 class Encoding:
-    """A codec's encoder for one language, which asks a store before it encodes.
+    """Encodes sentences of one language, after looking for their vectors in a store.
 
-    `identity` names the codec in the store's keys. A store that fails is said once and not asked
-    again: the vectors are made all the same.
+    `identity` identifies the codec in the store's keys. `found` counts the vectors that were found.
+    If the store fails, `notify` gets one line, and encoding goes on without a store.
     """
 
     def __init__(
@@ -110,12 +113,12 @@ class Encoding:
         self.found = 0
 
     def __call__(self, sentences: Iterable[str]) -> Iterator[tuple[list[str], Tensor]]:
-        """Yield sentences with their vectors (n, D) as they are ready, in order."""
+        """Yield the sentences in batches, each with its vectors (n, D) float32."""
         for piece in batched(sentences, _BATCH):
             yield piece, self._piece(piece)
 
     def _piece(self, sentences: list[str]) -> Tensor:
-        # A sentence that comes twice is encoded once.
+        # Keyed by text, so that a repeated sentence is encoded once.
         keys = {text: cache.key(self.identity, self.lang, text) for text in sentences}
         known = {key: _tensor(raw) for key, raw in self._ask(list(keys.values())).items()}
         self.found += len(known)
@@ -135,7 +138,7 @@ class Encoding:
         except CacheError as error:
             self._give_up(error)
             return {}
-        size = self.codec.width * _NUMBER
+        size = self.codec.width * _FLOAT32_BYTES
         return {key: raw for key, raw in found.items() if len(raw) == size}
 
     def _keep(self, entries: dict[bytes, bytes]) -> None:
@@ -153,7 +156,7 @@ class Encoding:
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Cut an iterable into lists of `size`, the last one shorter.
+    """Yield the items of an iterable in lists of `size`; the last one may be shorter.
 
     >>> list(batched("abc", 2))
     [['a', 'b'], ['c']]

@@ -1,4 +1,4 @@
-"""What a system writes of a document, and how much of it the document supports."""
+"""Let a system write a summary of a document, and measure the support of each sentence."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from sonar_cli.summary.plan import Plan, reading_parts
 from sonar_cli.summary.salience import nearest, support
 from sonar_cli.summary.vectors import Vectors
 
-# A written sentence is held against this many of its nearest sentences together.
+# Number of nearest sentences from which the support of a written sentence is computed.
 _NEAREST = 5
-# At most so many are named as its sources, those whose cosine is at least this share of the best.
-_CITED = 3
-_AS_NEAR = 0.75
+# The most of these that are named as its sources.
+_MAX_SOURCES = 3
+# The cosine of a source, as a share of the nearest sentence's cosine, is at least this.
+_MIN_COSINE_SHARE = 0.75
 
 _WORD = re.compile(r"\w+")
 
-# Wraps the parts that are read one by one, to show how far it is.
+# Wraps the sequence of parts to show how many have been read.
 Progress = Callable[[Sequence[range]], Iterable[range]]
 
 
 @dataclass(frozen=True)
 class Written:
-    """A sentence that a system wrote, its vector (1, D), and the rows it leans on, nearest first.
+    """A sentence that a system wrote for a part of the document, with its vector (1, D).
 
-    `support` is `salience.support` by the nearest sentences of what it was written from, and 0 for
-    one with a name or a number that none of those has.
+    `rows` are its sources in the part, nearest first, and `cosines` their cosines to the vector.
+    `support` is `salience.support` by the nearest sentences of the part, or 0 if the sentence has a
+    name or a number that the part does not have.
     """
 
     text: str
@@ -53,7 +55,7 @@ def write(
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Iterator[Written]:
-    """Yield what the system writes of each part of a document, without what it wrote before."""
+    """Yield the sentences that the system writes for each part of a document, without repeats."""
     parts = reading_parts(document, plan.context)
     cue = system.codec.encode([plan.cue], options.source_lang).cpu()
     prompts = (
@@ -72,33 +74,33 @@ def write(
     for number, step in in_order(generate_many(system, prompts, generation, batch_size)):
         if step.text and step.text not in seen:
             seen.add(step.text)
-            yield _supported(document, system.codec, step.text, parts[number], options)
+            yield _with_support(document, system.codec, step.text, parts[number], options)
 
 
-def _supported(
+def _with_support(
     document: Document, codec: Codec, text: str, part: range, options: SummaryOptions
 ) -> Written:
-    """Find what a written sentence leans on, in the part that it was written from."""
+    """Return a written sentence with its sources and support, in the part it was written for."""
     vector = codec.encode([text], options.source_lang).cpu()
     sources = document.vectors.take(part)
     cosines, rows = nearest(Vectors.of(sources), vector, _NEAREST)
-    held = support(vector[0], sources[rows[0]])
+    score = support(vector[0], sources[rows[0]])
     if facts(text) - set(_WORD.findall(" ".join(document.text(row) for row in part))):
-        held = 0.0
-    # The nearest is a source however far it is, so that there is one to look at.
+        score = 0.0
+    # The nearest sentence is always a source, so that the reader has one to look at.
     near = [
         (part.start + int(row), float(cosine))
-        for row, cosine in zip(rows[0, :_CITED], cosines[0], strict=False)
-        if cosine >= _AS_NEAR * cosines[0, 0] or row == rows[0, 0]
+        for row, cosine in zip(rows[0, :_MAX_SOURCES], cosines[0], strict=False)
+        if cosine >= _MIN_COSINE_SHARE * cosines[0, 0] or row == rows[0, 0]
     ]
-    found, how_near = zip(*near, strict=True)
-    return Written(text, vector, found, how_near, held)
+    found, near_cosines = zip(*near, strict=True)
+    return Written(text, vector, found, near_cosines, score)
 
 
 def facts(text: str) -> set[str]:
-    """Return what must not be made up: numbers, and names, as far as capitals show them.
+    """Return the numbers and names in a sentence, which a system must not invent.
 
-    A sentence's first word has its capital anyway.
+    Names are the words of two or more letters that begin with a capital, except the first word.
 
     >>> sorted(facts("Then Tom paid 30 euros to Ann Lee."))
     ['30', 'Ann', 'Lee', 'Tom']

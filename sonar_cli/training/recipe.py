@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sonar_cli.errors import UsageError
 from sonar_cli.training import schema
@@ -75,6 +75,28 @@ class Train:
 
 
 @dataclass(frozen=True)
+class CodecShape:
+    """Shape of a codec: `width` is the vector's size D, `vocabulary` the most pieces."""
+
+    width: int = 256
+    layers: int = 2
+    heads: int = 4
+    encoder_ffn: int = 768
+    decoder_ffn: int = 1_024
+    vocabulary: int = 4_000
+
+
+@dataclass(frozen=True)
+class CodecObjective:
+    """What a codec has to bear: noise on the vector in units of its RMS, masked pieces in the
+    input, and a share of random words and letters among the sentences."""
+
+    noise: float = 0.2
+    masked: float = 0.0
+    random: float = 0.05
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole recipe. `codec` is the model whose codec makes and reads the vectors.
 
@@ -96,34 +118,65 @@ class Recipe:
                 f"model.heads {self.model.heads} does not divide model.hidden "
                 f"{self.model.hidden}; give model.head_dim"
             )
-        for name, value in (
-            ("train.steps", self.train.steps),
-            ("train.batch", self.train.batch),
-            ("model.layers", self.model.layers),
-            ("data.max_sentences", self.data.max_sentences),
-        ):
-            if value < 1:
-                raise UsageError(f"{name} is at least 1, not {value}")
-        if not 0 < self.data.held_out < 1:
-            raise UsageError(f"data.held_out is a share between 0 and 1, not {self.data.held_out}")
+        _check(self.data, self.train, {"model.layers": self.model.layers})
 
     def toml(self) -> str:
         """Return the whole recipe, defaults included."""
-        values = asdict(self)
-        start = values.pop("start")
-        return schema.write({"system": values.pop("system"), "from": start, **values})
+        return _toml(asdict(self))
+
+
+@dataclass(frozen=True)
+class CodecRecipe:
+    """A codec's recipe. `start` (in TOML `from`) is a codec to go on with, its tokenizer too."""
+
+    system: Literal["codec"]
+    start: str | None = field(default=None, metadata={"key": "from"})
+    data: Data = field(default_factory=Data)
+    model: CodecShape = field(default_factory=CodecShape)
+    objective: CodecObjective = field(default_factory=CodecObjective)
+    train: Train = field(default_factory=Train)
+
+    def __post_init__(self) -> None:
+        if self.model.width % self.model.heads:
+            raise UsageError(
+                f"model.heads {self.model.heads} does not divide model.width {self.model.width}"
+            )
+        _check(self.data, self.train, {"model.layers": self.model.layers})
+
+    def toml(self) -> str:
+        """Return the whole recipe, defaults included."""
+        return _toml(asdict(self))
+
+
+def _check(data: Data, train: Train, more: dict[str, int]) -> None:
+    least = {
+        "train.steps": train.steps,
+        "train.batch": train.batch,
+        "data.max_sentences": data.max_sentences,
+        **more,
+    }
+    for name, value in least.items():
+        if value < 1:
+            raise UsageError(f"{name} is at least 1, not {value}")
+    if not 0 < data.held_out < 1:
+        raise UsageError(f"data.held_out is a share between 0 and 1, not {data.held_out}")
+
+
+def _toml(values: dict[str, Any]) -> str:
+    start = values.pop("start")
+    return schema.write({"system": values.pop("system"), "from": start, **values})
 
 
 def names() -> list[str]:
     """Return the names of the recipes that are shipped.
 
     >>> names()
-    ['finetune', 'lcm-diffusion', 'lcm-mse', 'llm', 'sonar-llm']
+    ['codec', 'finetune', 'lcm-diffusion', 'lcm-mse', 'llm', 'sonar-llm']
     """
     return sorted(file.stem for file in SHIPPED.glob("*.toml"))
 
 
-def read(name: str, changes: Sequence[str] = ()) -> Recipe:
+def read(name: str, changes: Sequence[str] = ()) -> Recipe | CodecRecipe:
     """Read a recipe: a shipped name or a TOML file, with `key=value` changes.
 
     Raises UsageError for a name or file that is not there, broken TOML, unknown keys and values of
@@ -137,4 +190,6 @@ def read(name: str, changes: Sequence[str] = ()) -> Recipe:
         schema.override(raw, change)
     if "system" not in raw:
         raise UsageError(f"{name}: system is missing; one of {', '.join(names())}")
+    if raw["system"] == "codec":
+        return schema.make(CodecRecipe, raw, name)
     return schema.make(Recipe, raw, name)

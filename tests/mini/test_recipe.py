@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_C
 from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
 from sonar_cli.options import GenerationOptions, ModelRequest, Runtime
 from sonar_cli.pipeline import generate
+from sonar_cli.training import codec
 from sonar_cli.world import stories as world
 
 SIZES = recipe.Sizes(
@@ -38,6 +40,11 @@ SIZES = recipe.Sizes(
     sentence_steps=2,
     probe=5,
 )
+OBJECTIVES = [
+    (codec, "reconstruction_loss"),
+    (recipe, "next_vector_loss"),
+    (recipe, "next_sentence_loss"),
+]
 STRANGE = ["Zoë 漢字 🙂", "#x% <y>", "שלום", "\U0001f468‍\U0001f469", "3.14159", "é" * 30]
 
 
@@ -97,7 +104,7 @@ def test_any_text_has_pieces(trained: Path) -> None:
 
 
 def test_the_tokenizer_is_deterministic(trained: Path, tmp_path: Path) -> None:
-    recipe._tokenizer(tmp_path, recipe._sentences(SIZES, 0), SIZES)
+    codec.train_tokenizer(tmp_path, recipe._sentences(SIZES, 0), SIZES.vocabulary)
     name = "sentencepiece.bpe.model"
     assert (tmp_path / name).read_bytes() == (trained / "tokenizer" / name).read_bytes()
 
@@ -160,8 +167,8 @@ def test_a_second_run_does_nothing_again(trained: Path, monkeypatch: pytest.Monk
     def never(*_: object, **__: object) -> Tensor:
         raise AssertionError("trained again")
 
-    for objective in ("reconstruction_loss", "next_vector_loss", "next_sentence_loss"):
-        monkeypatch.setattr(recipe, objective, never)
+    for room, objective in OBJECTIVES:
+        monkeypatch.setattr(room, objective, never)
     _train(trained)
     assert _weights(trained) == before
 
@@ -284,13 +291,11 @@ def test_no_resume_makes_everything_anew(trained: Path, tmp_path: Path) -> None:
     assert _weights(tmp_path) == _weights(trained)
 
 
-@pytest.mark.parametrize(
-    "stage", ["reconstruction_loss", "_vectors", "next_vector_loss", "next_sentence_loss"]
-)
+@pytest.mark.parametrize(("room", "stage"), [*OBJECTIVES, (recipe, "_vectors")])
 def test_stopped_anywhere_it_ends_with_the_same_weights(
-    stage: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    room: ModuleType, stage: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, calls = getattr(recipe, stage), iter(range(2))
+    plain, calls = getattr(room, stage), iter(range(2))
 
     def stopped(*args: object, **kwargs: object) -> Tensor:
         # vectors are made once: stop before; a loss is stopped at its second step
@@ -298,7 +303,7 @@ def test_stopped_anywhere_it_ends_with_the_same_weights(
             raise KeyboardInterrupt
         return plain(*args, **kwargs)
 
-    monkeypatch.setattr(recipe, stage, stopped)
+    monkeypatch.setattr(room, stage, stopped)
     with pytest.raises(KeyboardInterrupt):
         _train(tmp_path)
     assert not (tmp_path / "model").exists()

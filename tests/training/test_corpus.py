@@ -45,7 +45,7 @@ def test_texts_and_vectors_are_those_of_the_world(tmp_path: Path, codec: NativeC
         assert made.pieces(text) == ids, "sentence by sentence as the whole text"
     assert made.ends.all()
     wanted = codec.encode(sentences)
-    found = torch.from_numpy(np.asarray(made.vectors)).float()
+    found = torch.from_numpy(np.array(made.vectors)).float()
     torch.testing.assert_close(found, wanted, atol=2e-3, rtol=2e-3)
     assert sorted([*made.train, *made.valid]) == list(range(30)) and len(made.valid) >= 1
 
@@ -58,7 +58,7 @@ def test_a_batch_and_its_sequences(tmp_path: Path, codec: NativeCodec) -> None:
     assert vectors.shape == (2, len(one), 256) and vectors.dtype == torch.float32
     assert mask.sum(1).tolist() == [len(one), 3]
     assert (vectors[1, 3:] == 0).all()
-    torch.testing.assert_close(vectors[1, 2], torch.from_numpy(made.vectors[two[2]]).float())
+    torch.testing.assert_close(vectors[1, 2], torch.from_numpy(made.vectors[two[2]].copy()).float())
 
 
 def test_the_parts_never_move(tmp_path: Path, codec: NativeCodec) -> None:

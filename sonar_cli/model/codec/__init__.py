@@ -1,1 +1,1 @@
-"""The codec: sentences to vectors and back, our own and sonar-space's."""
+"""The codec, which turns sentences into vectors and back: our own and sonar-space's."""

@@ -1,4 +1,4 @@
-"""What a codec is: sentences to vectors and vectors to sentences, whoever computes them."""
+"""The interface of a codec, which turns sentences into vectors and vectors into sentences."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer
 from sonar_cli.options import GenerationOptions, SummaryOptions
 
-# Told how many sentences were too long for the encoder and were cut.
+# Called with the number of sentences that were too long for the encoder and were cut.
 OnTruncated = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded vector: its text, its token ids after the language (eos included), its score.
+    """The sentence that a vector was decoded to.
 
-    `score` is the mean log-probability a token, language token and eos included.
+    `ids` are its tokens after the language token, eos included. `score` is the mean log-probability
+    (natural logarithm) per token, language token and eos included.
     """
 
     text: str
@@ -30,23 +31,23 @@ class Decoded:
 
 
 class Codec(Protocol):
-    """A SONAR encoder, decoder and tokenizer; ours and sonar-space's are such."""
+    """A SONAR encoder, decoder and tokenizer: a `NativeCodec` or a `SonarSpaceCodec`."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Text to token ids and back."""
+        """The tokenizer of both the encoder and the decoder."""
 
     @property
     def width(self) -> int:
-        """The sentence vector's size D."""
+        """The size D of a sentence vector."""
 
     @property
     def max_len(self) -> int:
-        """The most tokens that the encoder reads of a sentence, language and eos included."""
+        """The most tokens of a sentence that the encoder reads, language token and eos included."""
 
     @property
     def device(self) -> torch.device:
-        """Where the models are."""
+        """The device of the encoder and the decoder."""
 
     def encode(
         self,
@@ -55,9 +56,9 @@ class Codec(Protocol):
         batch_size: int = 32,
         on_truncated: OnTruncated | None = None,
     ) -> Tensor:
-        """Return the sentences' vectors (N, D), float32 on the codec's device, in their order.
+        """Return the vectors (N, D) of N sentences in order, float32 on the codec's device.
 
-        Sentences longer than `max_len` tokens are cut; `on_truncated` is then called once with
+        Sentences of more than `max_len` tokens are cut; `on_truncated` is then called once with
         their number. Raises UsageError for an unknown language.
         """
 
@@ -71,16 +72,16 @@ class Codec(Protocol):
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D).
 
-        `max_tokens` counts the two prefix tokens and eos; the decoder's own limit caps it. Raises
-        UsageError for an unknown language or a `max_tokens` below 3, InputError for vectors of
-        another width or with values that are not finite.
+        `max_tokens` counts eos, the language token, the pieces and the final eos; the decoder's own
+        limit caps it. Raises UsageError for an unknown language or a `max_tokens` below 3, and
+        InputError for vectors of another width or with values that are not finite.
         """
 
 
 def source_ids(
     codec: Codec, sentences: Sequence[str], lang: str, on_truncated: OnTruncated | None
 ) -> list[list[int]]:
-    """Return the encoder's input ids of sentences, cut to the codec's `max_len`; see `encode`."""
+    """Return each sentence's input ids for the encoder, cut as `Codec.encode` describes."""
     ids = [codec.tokenizer.source(sentence, lang) for sentence in sentences]
     if on_truncated and (cut := sum(len(row) > codec.max_len for row in ids)):
         on_truncated(cut)
@@ -88,9 +89,9 @@ def source_ids(
 
 
 def prefix_ids(codec: Codec, lang: str, max_tokens: int) -> Tensor:
-    """Return the ids (2,) that a decoded sentence begins with: end token, language token.
+    """Return the prefix of every decoded sentence: ids (2,) int64 of eos and the language token.
 
-    Raises UsageError for an unknown language, and for a `max_tokens` that leaves no room for more.
+    Raises UsageError for an unknown language or a `max_tokens` below 3.
     """
     prefix = [EOS, codec.tokenizer.lang_id(lang)]
     if max_tokens <= len(prefix):
@@ -105,9 +106,9 @@ def decode_into(
     own: Sequence[str],
     options: GenerationOptions | SummaryOptions,
 ) -> list[tuple[str, ...]]:
-    """Decode vectors (N, D) into several languages: for each, its texts in the order of `langs`.
+    """Decode vectors (N, D) into all of `langs`; return N tuples with one text per language.
 
-    In the options' `source_lang` the sentences are there already: `own` (N).
+    `own` are the N sentences in the options' `source_lang`, which need no decoding.
     """
     columns = [
         own

@@ -1,8 +1,9 @@
-"""SONAR's text decoder: a sentence vector and the tokens so far to the next token's logits.
+"""SONAR's text decoder: from a sentence vector and the tokens so far to the next token's logits.
 
-The original attends over the encoder's output, which is exactly one vector: the softmax over one
-score is 1, whatever the queries and keys are. Each layer's cross-attention is therefore the
-constant `out_proj(v_proj(z))`, computed once a sentence; its q, k and norm are never needed.
+The original's cross-attention sees the encoder's output, which is exactly one vector z. The softmax
+over one score is 1, whatever the queries and keys are. Each layer's cross-attention is therefore
+the constant `out_proj(v_proj(z))`, computed once per sentence. Its queries, keys and norm are never
+needed.
 """
 
 from __future__ import annotations
@@ -17,27 +18,31 @@ from torch.nn import functional as F
 from sonar_cli.model.codec.layers import Embedding, FeedForward, SelfAttention
 from sonar_cli.model.shapes import TransformerConfig
 
-# Positions by which the memory of a search grows.
+# The fewest positions by which the memory of a `DecoderState` grows.
 _GROWTH = 32
 
-# extend(keys, values), the new positions' -> those of all positions, each (R, h, T, hd)
+# extend(keys, values): takes those of the new positions, each (R, h, S, hd), and returns those of
+# all positions so far, each (R, h, T, hd)
 Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class DecoderState:
-    """What a search remembers: every layer's keys and values of R rows, in one piece of memory.
+    """The key-value cache of a search over R hypotheses (rows), which grows with their length.
 
-    `constants` (L, R, 1, D) are the layers' cross-attention. Rows are reordered in place, and only
-    from the first position on at which some row changes: hypotheses of one text mostly differ in
-    their last few tokens.
+    `constants` (L, R, 1, D) are the L layers' cross-attention. All keys and values lie in one
+    tensor; below, h is the number of heads and hd the size of a head. Reordering the rows copies in
+    place, and only from the first position at which some row changes, because hypotheses of one
+    text mostly share all but their last tokens.
     """
 
     def __init__(self, constants: Tensor, heads: int) -> None:
         layers, rows, _, width = constants.shape
         self.constants = constants
         self.length = 0
+        # (keys and values, L, R, h, capacity, hd)
         self._memory = constants.new_empty(2, layers, rows, heads, 0, width // heads)
-        # What made a row's memory: its text's number, then its tokens.
+        # (R, 1 + length): the number of a row's text, then its tokens. They determine the keys and
+        # values of the row.
         self._past = torch.arange(rows, device=constants.device)[:, None]
 
     @property
@@ -46,13 +51,16 @@ class DecoderState:
         return len(self._past)
 
     def begin(self, ids: Tensor) -> tuple[int, None]:
-        """Open a step with the tokens (R, S); return where it starts, and no mask."""
+        """Begin a step with tokens (R, S); return the position of the first one, and no mask.
+
+        Raises ValueError for several positions after the first step.
+        """
         if self.length and ids.shape[1] > 1:
             raise ValueError("after the first call the decoder takes one position at a time")
         return self.length, None
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add one layer's keys and values (R, h, S, hd) of the new positions; return all."""
+        """Add a layer's new keys and values (R, h, S, hd); return all of them (R, h, T, hd)."""
         end = self.length + keys.shape[2]
         self._reserve(end)
         memory = self._memory[:, layer, : self.rows, :, :end]  # (2, R, h, T, hd)
@@ -61,12 +69,12 @@ class DecoderState:
         return memory[0], memory[1]
 
     def advance(self, ids: Tensor) -> None:
-        """Close a step: the tokens (R, S) are part of the past now."""
+        """End a step: count its tokens (R, S) as past."""
         self._past = torch.cat([self._past, ids], dim=1)
         self.length += ids.shape[1]
 
     def reorder(self, rows: Tensor) -> None:
-        """Let new row i continue old row `rows[i]`; rows (R',) int64."""
+        """Let new row i continue old row `rows[i]`, for `rows` (R',) int64."""
         past = self._past[rows]
         same = self._unchanged(past)
         self._past = past
@@ -78,7 +86,10 @@ class DecoderState:
             changed[:, :, : len(rows)] = changed.index_select(2, rows)
 
     def _unchanged(self, past: Tensor) -> int:
-        """Return the number of leading positions at which every new row finds its own memory."""
+        """Return at how many leading positions the memory is already right for every new row.
+
+        `past` (R', 1 + length) are the numbers and tokens of the new rows.
+        """
         if len(past) > self.rows:
             return 0
         equal = (past == self._past[: len(past)]).all(0)
@@ -97,49 +108,51 @@ class DecoderState:
 
 
 class StaticState:
-    """What a search remembers, in memory of a fixed size at a position that is a tensor.
+    """A key-value cache of fixed size: R rows of `capacity` positions, for use in a CUDA graph.
 
-    Nothing is allocated or looked at from step to step, so that a CUDA graph can repeat one. All
-    of the memory is attended to, with a mask. `capacity` positions, the same rows throughout.
+    A step allocates nothing and copies no value to the host, so that a graph can replay it: the
+    current position is a tensor. Attention covers all positions, and a mask hides those that are
+    not written yet.
     """
 
     def __init__(self, constants: Tensor, heads: int, capacity: int) -> None:
         layers, rows, _, width = constants.shape
         self.constants = constants
         self.position = torch.zeros(1, dtype=torch.int64, device=constants.device)
-        # Zeros, because what the mask hides is multiplied by 0, and that must not make NaN.
+        # (keys and values, L, R, h, capacity, hd), as zeros: masked values are multiplied by 0, and
+        # uninitialized memory can hold NaN.
         self._memory = constants.new_zeros(2, layers, rows, heads, capacity, width // heads)
         self._places = torch.arange(capacity, device=constants.device)
         self._new = self._places[:1]
 
     def restart(self, constants: Tensor) -> None:
-        """Begin anew with other vectors' constants (L, R, 1, D)."""
+        """Start a new search with the constants (L, R, 1, D) of other vectors."""
         self.constants.copy_(constants)
         self.position.zero_()
 
     def begin(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Open a step with the tokens (R, S); return their positions, and a mask (S, capacity)."""
+        """Begin a step with tokens (R, S); return positions (S,) and a mask (S, capacity) bool."""
         self._new = self.position + self._places[: ids.shape[1]]
         return self._new, self._places <= self._new[:, None]
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write one layer's keys and values (R, h, S, hd) at their positions; return all."""
+        """Add a layer's new keys and values (R, h, S, hd); return all (R, h, capacity, hd)."""
         memory = self._memory[:, layer]  # (2, R, h, capacity, hd)
         memory[0].index_copy_(2, self._new, keys)
         memory[1].index_copy_(2, self._new, values)
         return memory[0], memory[1]
 
     def advance(self, ids: Tensor) -> None:
-        """Close a step of tokens (R, S)."""
+        """End a step of tokens (R, S)."""
         self.position += ids.shape[1]
 
     def reorder(self, rows: Tensor) -> None:
-        """Let new row i continue old row `rows[i]`, of the same text; rows (R,) int64."""
+        """Let new row i continue old row `rows[i]` of the same text, for `rows` (R,) int64."""
         self._memory.copy_(self._memory.index_select(2, rows))
 
 
 class VectorAttention(nn.Module):
-    """Cross-attention to a single vector, folded to its constant."""
+    """Cross-attention to a single vector, which is a constant: `out(v(vector))`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -147,13 +160,13 @@ class VectorAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Vectors (N, D) -> (N, 1, D), the same for every token of the sentence."""
+        """Return the constants (N, 1, D) of vectors (N, D), which all tokens of a sentence add."""
         constant: Tensor = self.out(self.v(vectors)).unsqueeze(1)
         return constant
 
 
 class DecoderLayer(nn.Module):
-    """Pre-norm block: causal self-attention, the vector's constant, feed-forward."""
+    """A pre-norm block: causal self-attention, the vector's constant, feed-forward."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -170,10 +183,11 @@ class DecoderLayer(nn.Module):
         extend: Extend | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """X (N, S, D), constant (N, 1, D) -> (N, S, D).
+        """Return the output (N, S, D) of the block for x (N, S, D) and constant (N, 1, D).
 
-        `extend` adds what came before, and `mask` (S, T) bool tells where there is anything.
-        Without it several positions at once come first, and see none that follow them.
+        `extend` puts the keys and values of earlier positions in front of the new ones. `mask`
+        (S, T) bool is True where a new position may attend. Without a mask, a single position
+        attends to all, and several positions are the first ones: they attend causally.
         """
         q, k, v = self.self_attn.project(self.self_attn_norm(x))
         if extend is not None:
@@ -186,7 +200,10 @@ class DecoderLayer(nn.Module):
 
 
 class TextDecoder(nn.Module):
-    """Vectors and `[eos] [lang] pieces` -> logits; the output projection is the embedding."""
+    """SONAR's text decoder: reads a vector and `[eos] [lang] pieces`, returns logits.
+
+    The output projection shares the embedding's weight.
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -194,20 +211,20 @@ class TextDecoder(nn.Module):
         self.embed = Embedding(config.vocab_size, config.width, config.max_len)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        # The output projection laid out for few rows, once the model is prepared for running.
+        # The output projection with packed or int8 weights, if `model.load` has put it here.
         self.head: nn.Module | None = None
 
     @property
     def tied(self) -> Tensor | None:
-        """The weight (V, D) of the output projection while it has no module of its own."""
+        """The embedding's weight (V, D) if it is the output projection, None if `head` is."""
         return self.embed.weight if self.head is None else None
 
     def forward(self, vectors: Tensor, ids: Tensor) -> Tensor:
-        """Teacher forcing: vectors (N, D), ids (N, S) int64 -> logits (N, S, V)."""
+        """Return logits (N, S, V) for vectors (N, D) and ids (N, S) int64, by teacher forcing."""
         return self.project(self.hidden(vectors, ids))
 
     def hidden(self, vectors: Tensor, ids: Tensor) -> Tensor:
-        """Teacher forcing: vectors (N, D), ids (N, S) int64 -> hidden states (N, S, D)."""
+        """Return the normalized hidden states (N, S, D) that `forward` projects to logits."""
         x = self.embed(ids)
         for layer in self.layers:
             x = layer(x, layer.vector_attn(vectors))  # type: ignore[operator]
@@ -215,13 +232,13 @@ class TextDecoder(nn.Module):
         return result
 
     def start(self, vectors: Tensor) -> DecoderState:
-        """Vectors (N, D) -> the state before any token, a row a vector."""
+        """Return a state without tokens, with one row for each of the vectors (N, D)."""
         return DecoderState(self.constants(vectors), self.config.heads)
 
     def step(self, ids: Tensor, state: DecoderState | StaticState) -> Tensor:
-        """Ids (R, S) after those in `state`, which grows -> logits (R, S, V).
+        """Return the logits (R, S, V) of ids (R, S) int64 after those in `state`; add them to it.
 
-        Only the first call takes several positions at once.
+        Raises ValueError for S > 1 after the first step of a `DecoderState`.
         """
         start, mask = state.begin(ids)
         x = self.embed(ids, start)
@@ -231,12 +248,12 @@ class TextDecoder(nn.Module):
         return self.project(self.norm(x))
 
     def project(self, hidden: Tensor) -> Tensor:
-        """Hidden states (..., D) -> logits (..., V)."""
+        """Return the logits (..., V) of hidden states (..., D)."""
         if self.head is not None:
             logits: Tensor = self.head(hidden)
             return logits
         return F.linear(hidden, self.embed.weight)
 
     def constants(self, vectors: Tensor) -> Tensor:
-        """Vectors (N, D) -> every layer's cross-attention (L, N, 1, D)."""
+        """Return all layers' cross-attention (L, N, 1, D) to vectors (N, D)."""
         return torch.stack([layer.vector_attn(vectors) for layer in self.layers])  # type: ignore[operator]

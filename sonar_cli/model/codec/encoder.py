@@ -1,4 +1,4 @@
-"""SONAR's text encoder: token ids to one vector a sentence."""
+"""SONAR's text encoder: from the token ids of a sentence to its vector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sonar_cli.model.shapes import TransformerConfig
 
 
 class EncoderLayer(nn.Module):
-    """Pre-norm block: self-attention over the sentence, then feed-forward."""
+    """A pre-norm block: self-attention over the sentence, then feed-forward."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -19,7 +19,10 @@ class EncoderLayer(nn.Module):
         self.ffn = FeedForward(config.width, config.ffn)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """X (N, S, D), mask (N, 1, 1, S) bool, True where there is a token -> (N, S, D)."""
+        """Return the output (N, S, D) of the block for x (N, S, D).
+
+        `mask` (N, 1, 1, S) bool is True at tokens and False at padding; None means no padding.
+        """
         q, k, v = self.self_attn.project(self.self_attn_norm(x))
         x = x + self.self_attn.attend(q, k, v, mask)
         result: Tensor = x + self.ffn(self.ffn_norm(x))
@@ -27,7 +30,10 @@ class EncoderLayer(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """`[lang] pieces [eos]` -> the mean of the normalized hidden states over the real tokens."""
+    """SONAR's text encoder: reads `[lang] pieces [eos]`, returns one vector.
+
+    The vector is the mean of the last layer's normalized hidden states over all tokens.
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -37,13 +43,16 @@ class TextEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Ids (N, S) int64, mask (N, S) bool, True for real tokens (None: all) -> (N, D)."""
-        attend = None if mask is None else mask[:, None, None, :]
+        """Return the vectors (N, D) of ids (N, S) int64.
+
+        `mask` (N, S) bool is True at tokens and False at padding; None means no padding.
+        """
+        attend = None if mask is None else mask[:, None, None, :]  # (N, 1, 1, S)
         x = self.embed(ids)
         for layer in self.layers:
             x = layer(x, attend)
         x = self.norm(x)
         if mask is None:
             return x.mean(dim=1)
-        real = mask.unsqueeze(2)
+        real = mask.unsqueeze(2)  # (N, S, 1)
         return x.masked_fill(~real, 0.0).sum(dim=1) / real.sum(dim=1)

@@ -1,8 +1,8 @@
-"""The search on a GPU: a token step and the search's bookkeeping as one CUDA graph.
+"""Beam search on a GPU: a step of the decoder and of the search as one CUDA graph.
 
-A step of the decoder is hundreds of small kernels; launching them one by one takes longer than
-running them. Captured once, they are repeated with one call, and nothing waits for the host but a
-look, every few steps, whether all texts have finished.
+A step of the decoder consists of hundreds of small kernels, and launching them one by one takes
+longer than running them. A graph captures them once and replays them with a single call. The host
+waits for the GPU only every few steps, to check whether all texts are done.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from torch import Tensor
 from sonar_cli.model.codec.beam import Beams, Hypothesis
 from sonar_cli.model.codec.decoder import StaticState, TextDecoder
 
-# Steps between two looks whether all texts have finished.
+# Steps between two checks whether all texts are done.
 _STRIDE = 8
 
 
 class StaticSearch:
-    """`beam_search` of N texts over a decoder, repeated in memory that stays where it is.
+    """`beam_search` of N texts with a decoder, on tensors that are allocated only once.
 
-    On CUDA the steps after the first are a graph; elsewhere they are run as they are, which is
-    how the same code is tested without a GPU.
+    On CUDA one step is captured as a graph and replayed. On the CPU the same steps run without a
+    graph, so that they can be tested without a GPU.
     """
 
     def __init__(
@@ -40,7 +40,11 @@ class StaticSearch:
 
     @torch.inference_mode()
     def search(self, vectors: Tensor, prefix: Tensor) -> list[list[Hypothesis]]:
-        """Vectors (N, D) and prefix (N, P) of the shapes given before -> see `beam_search`."""
+        """Return what `beam_search` returns, for vectors (N, D) and prefix (N, P) int64.
+
+        N and P are those of the prefix in the constructor. Raises ValueError if the logits hold
+        NaN.
+        """
         constants = self.decoder.constants(vectors).repeat_interleave(self.beam_size, dim=1)
         self.state.restart(constants)
         self.beams.begin(prefix)
@@ -55,11 +59,11 @@ class StaticSearch:
                 self._turn(last=True)
             else:
                 self._repeat()
-        self.beams.done()  # NaN is an error, also late
+        self.beams.done()  # raises if NaN came up after the last check
         return [self.beams.best_first(text) for text in range(len(prefix))]
 
     def _turn(self, last: bool = False) -> None:
-        """Take one step with the newest tokens, and choose the next."""
+        """Run one step: decode the newest tokens and choose the next ones."""
         self.state.reorder(self.rows)
         self._advance(self.decoder.step(self.tokens, self.state)[:, -1], last)
 
@@ -69,10 +73,11 @@ class StaticSearch:
         self.tokens.copy_(tokens[:, None])
 
     def _repeat(self) -> None:
+        """Run one step; on CUDA replay it, after the first call has captured it."""
         if not self.rows.is_cuda:
             return self._turn()
         if self.graph is None:
-            self._turn()  # what is set up at a first use must not be captured
+            self._turn()  # libraries set themselves up in a first call, outside of the capture
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
                 self._turn()

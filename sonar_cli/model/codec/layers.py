@@ -1,4 +1,4 @@
-"""What encoder and decoder share: positions, self-attention, feed-forward."""
+"""The layers that encoder and decoder share: embedding, self-attention, feed-forward."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# The models' own pad index is 1, so fairseq's sinusoidal positions start at 1 + 1.
+# fairseq counts positions from pad index + 1, and SONAR was trained with pad index 1.
 FIRST_POSITION = 2
 
 
 def sinusoidal_positions(count: int, width: int) -> Tensor:
     """Return fairseq's sinusoidal table (count, width), float32: first half sine, second cosine.
 
-    Row i belongs to position `FIRST_POSITION + i`. Frequencies are
+    Row i belongs to position `FIRST_POSITION + i`. Frequency k, in radians per position, is
     `10000 ** (-k / (width / 2 - 1))`, as in tensor2tensor.
     """
     half = width // 2
@@ -27,7 +27,7 @@ def sinusoidal_positions(count: int, width: int) -> Tensor:
 
 
 def _arange(start: int, end: int) -> Tensor:
-    # On the CPU by name: models are built on the meta device, but no file holds these values.
+    # On the CPU even if the model is built on the meta device: no checkpoint provides these values.
     return torch.arange(start, end, dtype=torch.float32, device="cpu")
 
 
@@ -42,13 +42,16 @@ class Embedding(nn.Embedding):
         self.register_buffer("positions", sinusoidal_positions(max_len, width), persistent=False)
 
     def reset_parameters(self) -> None:
-        """Draw the weights, of size 1 once scaled, as in fairseq."""
-        # On the meta device there is nothing to draw, and trying imports torch's compiler: seconds.
+        """Draw the weights with a standard deviation of 1 after scaling, as in fairseq."""
+        # Not on the meta device: there torch would import its compiler, which takes seconds.
         if not self.weight.is_meta:
             nn.init.normal_(self.weight, std=1 / self.scale)
 
     def forward(self, ids: Tensor, start: int | Tensor = 0) -> Tensor:
-        """Ids (N, S) at positions start.., or at those in a tensor (S,) -> (N, S, width)."""
+        """Return the embeddings (N, S, width) of ids (N, S) int64.
+
+        `start` is the position of the first id, from 0, or all positions as a tensor (S,) int64.
+        """
         tokens = super().forward(ids) * self.scale
         if isinstance(start, Tensor):
             positions = self.positions.index_select(0, start)
@@ -72,7 +75,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """X (N, S, width) -> queries, keys, values, each (N, heads, S, head size)."""
+        """Return queries, keys and values of x (N, S, width), each (N, heads, S, head size)."""
         if self.qkv is not None:
             q, k, v = self.qkv(x).chunk(3, dim=-1)
         else:
@@ -82,17 +85,21 @@ class SelfAttention(nn.Module):
     def attend(
         self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        """Queries (N, h, S, hd) over keys and values (N, h, T, hd) -> (N, S, width)."""
+        """Return the output (N, S, width) of queries (N, h, S, hd) over keys, values (N, h, T, hd).
+
+        `mask`, bool and broadcast to (N, h, S, T), is True where a query may attend.
+        """
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        # (N, h, S, hd) -> (N, S, h * hd)
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (N, heads, S, head size)
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with a ReLU between."""
+    """Two linear maps with a ReLU between them."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -100,6 +107,6 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., width) -> (..., width)."""
+        """Return the output (..., width) for x (..., width)."""
         result: Tensor = self.down(self.up(x).relu_())
         return result

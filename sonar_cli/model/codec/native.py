@@ -1,4 +1,4 @@
-"""Our codec: SONAR's encoder, decoder and tokenizer in plain PyTorch, in batches."""
+"""Our own codec: SONAR's encoder, decoder and tokenizer in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sonar_cli.model.codec.tokenizer import PAD, Tokenizer
 
 
 class NativeCodec:
-    """SONAR's encoder, decoder and tokenizer together.
+    """A `Codec` of our own encoder, decoder and tokenizer.
 
     >>> from sonar_cli.hub.resolve import resolve
     >>> from sonar_cli.model.load import load_codec
@@ -34,17 +34,17 @@ class NativeCodec:
 
     @property
     def width(self) -> int:
-        """The sentence vector's size D."""
+        """The size D of a sentence vector."""
         return self.encoder.config.width
 
     @property
     def max_len(self) -> int:
-        """The most tokens that the encoder reads of a sentence, language and eos included."""
+        """The most tokens of a sentence that the encoder reads, language token and eos included."""
         return self.encoder.config.max_len
 
     @property
     def device(self) -> torch.device:
-        """Where the models are."""
+        """The device of the encoder and the decoder."""
         return self.encoder.embed.weight.device
 
     @torch.inference_mode()
@@ -55,9 +55,9 @@ class NativeCodec:
         batch_size: int = 32,
         on_truncated: OnTruncated | None = None,
     ) -> Tensor:
-        """Return the sentences' vectors (N, D), float32; see `Codec.encode`."""
+        """Return the vectors (N, D) of N sentences, float32; see `Codec.encode`."""
         ids = source_ids(self, sentences, lang, on_truncated)
-        # Sentences of like length share a batch, so that little of it is padding.
+        # Sentences of similar length share a batch, so that it holds little padding.
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = torch.empty(len(ids), self.width, device=self.device)
         for start in range(0, len(order), batch_size):
@@ -86,10 +86,11 @@ class NativeCodec:
         return decoded
 
     def _encode_batch(self, ids: list[list[int]]) -> Tensor:
+        """Return the vectors (N, D) of N sentences' ids, in the encoder's dtype."""
         longest = max(map(len, ids))
         padded = torch.tensor([row + [PAD] * (longest - len(row)) for row in ids])
         lengths = torch.tensor([len(row) for row in ids])
-        mask = torch.arange(longest) < lengths[:, None]
+        mask = torch.arange(longest) < lengths[:, None]  # (N, longest)
         full = bool(mask.all())
         vectors: Tensor = self.encoder(
             padded.to(self.device), None if full else mask.to(self.device)

@@ -1,4 +1,4 @@
-"""A decoder's beam search: step by step on the CPU, as one CUDA graph on a GPU."""
+"""Beam search with a decoder: step by step on the CPU, by CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sonar_cli.model.codec.tokenizer import EOS, PAD
 
 
 class Search:
-    """Searches the most likely sentences of vectors, and keeps what was captured for a GPU."""
+    """Finds the most likely sentences of vectors; keeps the CUDA graphs of earlier searches."""
 
     def __init__(self, decoder: TextDecoder) -> None:
         self.decoder = decoder
@@ -27,9 +27,10 @@ class Search:
         eos: int = EOS,
         pad: int = PAD,
     ) -> list[list[Hypothesis]]:
-        """Vectors (N, D), one prefix (P,) for all -> each text's hypotheses, the best first.
+        """Return the hypotheses of each of the vectors (N, D), best first; see `beam_search`.
 
-        `max_tokens` counts the prefix and eos; the decoder's own limit caps it.
+        All sentences begin with `prefix` (P,) int64. `max_tokens` counts the prefix and eos; the
+        decoder's own limit caps it.
         """
         max_len = min(max_tokens, self.decoder.config.max_len)
         if vectors.is_cuda and self.decoder.config.vocab_size >= 2 * beam_size:
@@ -47,10 +48,10 @@ class Search:
     def _captured_search(
         self, vectors: Tensor, prefix: Tensor, beam_size: int, max_len: int, eos: int, pad: int
     ) -> list[list[Hypothesis]]:
-        """Search with the graph of an earlier batch of about that size, or capture one."""
+        """Search with the graph of an earlier batch of the same padded size, or a new graph."""
         texts = len(vectors)
-        # Sizes are powers of two, filled up with copies: capturing a graph takes longer than many
-        # a search, so there must be few of them.
+        # The batch is padded to a power of two with copies of its last vector. Capturing a graph
+        # often takes longer than a search, so there should be few sizes.
         size = 1 << (texts - 1).bit_length()
         vectors = torch.cat([vectors, vectors[-1:].expand(size - texts, -1)])
         prefixes = prefix.expand(size, -1)

@@ -1,8 +1,8 @@
-"""The original codec as a `Codec`: sonar-space's own modules, tokenizer and pipelines.
+"""The original codec: sonar-space's own modules, tokenizer and pipelines as a `Codec`.
 
-It is the oracle: slower and heavy to install (the extra `sonar-space`: one exact CUDA build of
-torch, several gigabytes, and the system library libsndfile), but the reference for every vector
-and token. The weights come from the same local files as the native codec's.
+It is the reference that vectors and tokens of the native codec are compared to. It is slower, and
+heavy to install: the extra `sonar-space` brings one exact CUDA build of torch (several gigabytes)
+and needs the system library libsndfile. The weights come from the same files as the native codec's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MISSING = (
 
 
 class SonarSpaceCodec:
-    """Encode and decode with sonar-space's pipelines; the interface is `Codec`'s."""
+    """A `Codec` that encodes and decodes with sonar-space's pipelines."""
 
     def __init__(
         self, encoder: Any, decoder: Any, tokenizer: Any, own: Tokenizer, device: torch.device
@@ -42,7 +42,7 @@ class SonarSpaceCodec:
 
     @property
     def max_len(self) -> int:
-        """The most tokens that the encoder reads of a sentence."""
+        """The most tokens of a sentence that the encoder reads, language token and eos included."""
         return ENCODER_MAX_LEN
 
     def encode(
@@ -52,7 +52,7 @@ class SonarSpaceCodec:
         batch_size: int = 32,
         on_truncated: OnTruncated | None = None,
     ) -> Tensor:
-        """Return the sentences' vectors (N, D), float32; see `Codec.encode`."""
+        """Return the vectors (N, D) of N sentences, float32; see `Codec.encode`."""
         source_ids(self, sentences, lang, on_truncated)
         if not sentences:
             return torch.empty(0, self.width, device=self.device)
@@ -82,7 +82,7 @@ class SonarSpaceCodec:
 
 
 def require() -> None:
-    """Raise SonarError with the way to install sonar-space when it is not there."""
+    """Raise SonarError, which says how to install sonar-space, if it is not installed."""
     try:
         import fairseq2.models.nllb.tokenizer  # noqa: F401
         import sonar.models.sonar_text  # noqa: F401
@@ -97,9 +97,9 @@ def build(
     device: torch.device,
     dtype: torch.dtype,
 ) -> SonarSpaceCodec:
-    """Build sonar-space's modules on tensors under fairseq2's names, and a SentencePiece file.
+    """Build the codec from an encoder, a decoder and a SentencePiece file.
 
-    Raises SonarError with the way to install it when sonar-space is not there.
+    The tensors have fairseq2's names. Raises SonarError if sonar-space is not installed.
     """
     require()
     from fairseq2.models.nllb.tokenizer import NllbTokenizerConfig, load_nllb_tokenizer
@@ -118,9 +118,9 @@ def build(
 
 
 def build_decoder(config: TransformerConfig, state: dict[str, Tensor]) -> Any:
-    """Build the original's decoder on tensors under fairseq2's names, which are not copied.
+    """Build sonar-space's decoder from tensors with fairseq2's names, without copying them.
 
-    Raises SonarError with the way to install it when sonar-space is not there.
+    Raises SonarError if sonar-space is not installed.
     """
     require()
     from sonar.models.sonar_text import factory
@@ -132,7 +132,7 @@ def build_decoder(config: TransformerConfig, state: dict[str, Tensor]) -> Any:
 
 
 def with_no_encoder(decoder: Any) -> Any:
-    """Return the model that the original's search takes; vectors stand for what is encoded."""
+    """Wrap a decoder as the model that `search` takes; its encoder passes vectors on unchanged."""
     from sonar.models.sonar_translation import SonarEncoderDecoderModel
     from sonar.models.sonar_translation.model import DummyEncoderModel
 
@@ -140,7 +140,7 @@ def with_no_encoder(decoder: Any) -> Any:
 
 
 def vocabulary(size: int) -> Any:
-    """Return what the original's search knows of the tokenizer."""
+    """Return what `search` has to know of a tokenizer with `size` tokens."""
     from fairseq2.data.tokenizers import VocabularyInfo
 
     return VocabularyInfo(size=size, unk_idx=1, bos_idx=2, eos_idx=EOS, pad_idx=0)
@@ -155,7 +155,7 @@ def search(
     max_tokens: int,
     at_least: int = 1,
 ) -> Any:
-    """Run fairseq2's search over vectors (N, D) from one prefix (P,); return its output.
+    """Run fairseq2's beam search on vectors (N, D), from a prefix (P,) int64; return its output.
 
     No sentence ends before `at_least` tokens after the prefix.
     """
@@ -168,7 +168,7 @@ def search(
         beam_size=beam_size,
         min_gen_len=at_least,
         max_seq_len=max_tokens,
-        # fairseq2's own limit takes the vector's width for the length of a source.
+        # fairseq2's default limit is relative to the length of a source, for which it would take D.
         max_gen_len=(0.0, max_tokens),
     )
     prompts = prefix.expand(len(vectors), -1)
@@ -186,7 +186,7 @@ def _config(half: str, shape: TransformerConfig) -> Any:
     extra: dict[str, Any] = {}
     if half == "encoder":
         extra = {"pooling": "mean", "_from_fairseq": True}
-    # The encoder's factory adds pad_idx + 1 = 2 positions itself: 512 + 2.
+    # 512 tokens for both: the encoder's factory adds pad_idx + 1 = 2 positions by itself.
     return kind(
         model_dim=shape.width,
         max_seq_len=512,

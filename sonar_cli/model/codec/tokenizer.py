@@ -1,8 +1,8 @@
-"""Text to token ids and back: NLLB's SentencePiece vocabulary with a `<pad>` in front.
+"""SONAR's tokenizer: NLLB's SentencePiece vocabulary with a `<pad>` in front.
 
-Every piece's id is one higher than SentencePiece's own, because SONAR reads the model with
-`<pad>` inserted at index 0: pad 0, unk 1, bos 2, eos 3. The pieces are followed by one token per
-language, in the order of the model card, and by three control tokens of NLLB's training.
+A piece's id is one higher than in SentencePiece, because SONAR inserts `<pad>` at index 0: pad 0,
+unk 1, bos 2, eos 3. The pieces are followed by one token per language, in the order of the model
+card, and by three control tokens of NLLB's training.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Tokenizer:
         """Read a SentencePiece file, or a folder that holds one `*.model`.
 
         A tokenizer_config.json or special_tokens_map.json beside it may list the languages as
-        `additional_special_tokens` (Hugging Face's NLLB layout); without one they are NLLB's 202.
-        Raises CheckpointError when there is no readable SentencePiece model.
+        `additional_special_tokens` (Hugging Face's NLLB layout); otherwise they are NLLB's 202.
+        Raises CheckpointError if there is no readable SentencePiece model.
         """
         file = model_file(path)
         try:
@@ -63,36 +63,42 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """All ids: pad, pieces, languages, control tokens."""
+        """The number of token ids: pad, pieces, languages and control tokens."""
         return 1 + self._size + len(self.languages) + len(CONTROL_TOKENS)
 
     def lang_id(self, lang: str) -> int:
-        """Return the id of a language token; UsageError names near codes when it is unknown."""
+        """Return the id of a language's token.
+
+        Raises UsageError for an unknown language, with similar codes in the message.
+        """
         try:
             return self._lang_ids[lang]
         except KeyError:
             raise UsageError(_unknown_language(lang, self.languages)) from None
 
     def pieces(self, text: str) -> list[int]:
-        """Return the text's own ids, without language or end."""
+        """Return the ids of the text's pieces, without language token and eos."""
         return [piece + 1 for piece in self._pieces.encode(text)]
 
     def source(self, text: str, lang: str) -> list[int]:
-        """Encoder input: `[lang] pieces [eos]`."""
+        """Return the encoder's input: `[lang] pieces [eos]`."""
         return [self.lang_id(lang), *self.pieces(text), EOS]
 
     def target(self, text: str, lang: str) -> list[int]:
-        """Decoder input and labels: `[eos] [lang] pieces [eos]`."""
+        """Return the sequence that the decoder predicts: `[eos] [lang] pieces [eos]`."""
         return [EOS, self.lang_id(lang), *self.pieces(text), EOS]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Turn ids into text; control and language tokens are dropped."""
+        """Return the text of ids; pad, bos, eos, language and control tokens are dropped."""
         kept = (i - 1 for i in ids if UNK <= i <= self._size and i not in (BOS, EOS))
         return str(self._pieces.decode(list(kept)))
 
 
 def model_file(path: Path) -> Path:
-    """Return the SentencePiece file: the path itself, or the one *.model in its folder."""
+    """Return the SentencePiece file: the path itself or, of a folder, the one *.model in it.
+
+    Raises CheckpointError for a folder with no *.model or several.
+    """
     if not path.is_dir():
         return path
     found = sorted(path.glob("*.model"))
@@ -103,13 +109,13 @@ def model_file(path: Path) -> Path:
 
 
 def _languages_beside(file: Path) -> Sequence[str]:
-    """Return the languages that a JSON beside the SentencePiece file lists, or NLLB's."""
+    """Return the languages that a JSON file beside the SentencePiece file lists, or NLLB's."""
     for name in LANGUAGE_FILES:
         path = file.parent / name
         listed = read_json(path).get("additional_special_tokens") if path.is_file() else None
         names = [token["content"] if isinstance(token, dict) else token for token in listed or ()]
         languages = [name for name in names if _LANGUAGE.fullmatch(str(name))]
-        # The order of NLLB's own languages is fixed by its weights, whatever a file says.
+        # NLLB's own languages keep the order of its weights, even if a file lists them in another.
         if languages and set(languages) != set(NLLB_LANGUAGES):
             return languages
     return NLLB_LANGUAGES

@@ -1,1 +1,1 @@
-"""Linear maps of few rows: packed weights, int8 weights, and their files."""
+"""Fast linear maps for inputs of few rows: packed weights, int8 weights, and their files."""

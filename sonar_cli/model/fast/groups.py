@@ -1,4 +1,4 @@
-"""The linear maps of a model, those of one input together, and putting others in their place."""
+"""Find the linear maps of a model, group those with the same input, and replace them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from torch import Tensor, nn
 
 from sonar_cli.model.files import forget_pages
 
-# Smaller matrices stay in the processor's caches, where the order matters little.
+# Number of weights below which packing does not pay: they stay in the processor's caches anyway.
 SMALLEST = 2**20
 
-# make(name in the model, maps of one input) -> the module that does all of them
+# make(path in the model, maps with the same input) -> one module that computes all of them
 Make = Callable[[str, Sequence[nn.Linear]], nn.Module]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Linear maps of one input: `module.name` takes the place of the module's `parts`."""
+    """Linear maps with the same input, which one module can compute.
+
+    `maps` are the attributes `parts` of `module`. Their replacement is its attribute `name`, and
+    `path` is the dotted path of that attribute in the model.
+    """
 
     path: str
     module: nn.Module
@@ -29,10 +33,11 @@ class Group:
 
 
 def groups(model: nn.Module, smallest: int = SMALLEST) -> Iterator[Group]:
-    """Find the linear maps of at least `smallest` weights, those of one input together.
+    """Yield the groups of a model's linear maps that have at least `smallest` weights.
 
-    A module's class attribute JOINED names maps of one input that can become one module,
-    `{"qkv": ("q", "k", "v")}`. A module's `tied` map shares the weight of an embedding.
+    A module's class attribute JOINED names maps with the same input and their replacement, as in
+    `{"qkv": ("q", "k", "v")}`. Every other map is a group of its own. A module's attribute `tied`
+    is an embedding's weight that is also an output projection; its replacement is called `head`.
     """
     for path, module in list(model.named_modules()):
         joined = getattr(module, "JOINED", {})
@@ -47,7 +52,7 @@ def groups(model: nn.Module, smallest: int = SMALLEST) -> Iterator[Group]:
 
 
 def replace(model: nn.Module, make: Make, smallest: int = SMALLEST) -> None:
-    """Replace the model's linear maps by what `make` makes of them, in place (see `groups`)."""
+    """Replace each of the model's `groups` by the module that `make` returns, in place."""
     for group in groups(model, smallest):
         setattr(group.module, group.name, make(group.path, group.maps))
         for part in group.parts:
@@ -56,7 +61,7 @@ def replace(model: nn.Module, make: Make, smallest: int = SMALLEST) -> None:
 
 
 def join(parts: Sequence[nn.Linear]) -> nn.Linear:
-    """Return plain linear maps of one input as one."""
+    """Join linear maps with the same input into one, with their outputs side by side."""
     if len(parts) == 1:
         return parts[0]
     weight = torch.cat([part.weight for part in parts])
@@ -69,19 +74,19 @@ def join(parts: Sequence[nn.Linear]) -> nn.Linear:
 
 
 def without_bias(weight: Tensor) -> nn.Linear:
-    """Return the linear map of a weight (out, in) that is not copied."""
+    """Return a linear map without bias on a weight (out, in), which is not copied."""
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
     linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
     return linear
 
 
 def joined_bias(parts: Sequence[nn.Linear]) -> Tensor | None:
-    """Return the maps' biases together (out,), None where they have none."""
+    """Return the maps' biases as one tensor (out,), or None if they have none."""
     biases = [part.bias.detach() for part in parts if part.bias is not None]
     return torch.cat(biases) if biases else None
 
 
 def forget(weight: Tensor) -> None:
-    """Let go of the memory that a weight mapped from a file takes."""
-    # The first four rows of an embedding may have been put into another order in memory alone.
+    """Free the memory of a weight (out, in) that is mapped from a file; see `forget_pages`."""
+    # Not the first four rows: of an embedding, `formats.codec` may have reordered them in memory.
     forget_pages(weight[4:])

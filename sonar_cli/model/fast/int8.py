@@ -13,21 +13,20 @@ from sonar_cli.model.fast.groups import forget
 from sonar_cli.model.fast.packed import PacksLater
 from sonar_cli.model.files import forget_pages
 
-# Outputs packed together: fbgemm packs taller matrices at a fraction of the speed.
+# Number of outputs that are packed together: fbgemm packs taller matrices far more slowly.
 _OUTPUTS = 8192
 
 
 class Int8Linear(PacksLater):
-    """Linear maps of one input done as one, with int8 weights; on the CPU.
+    """Linear maps with the same input as one module with int8 weights, on the CPU.
 
-    A row of weights (one output) is `values * scale`; inputs are quantized as they come (fbgemm's
-    dynamic product), to 8 bits, or to 7 where the processor has no VNNI and 8 could overflow. All
-    rows of the input share one range, so each is first divided by its largest magnitude: a row of
-    large numbers would leave few steps to the others.
+    The weights of an output are `values * scale`. Inputs are quantized in each call (fbgemm's
+    dynamic product) to 8 bits, or to 7 on a processor without VNNI, where 8 could overflow. All
+    rows of an input share one quantization range. Each row is therefore first divided by its
+    largest magnitude; otherwise a row of large numbers would leave few steps to the others.
 
-    With VNNI the weights are used as they lie, mapped from their file, until they have served so
-    many products of few rows that packing them, seconds for a gigabyte, pays. Both give the same
-    result.
+    With VNNI the weights are used as mapped from their file until packing them, which takes seconds
+    per gigabyte, pays (see `PacksLater`). Mapped and packed weights give the same result.
     """
 
     def __init__(self, weights: Int8Weights, bias: Tensor | None) -> None:
@@ -40,14 +39,14 @@ class Int8Linear(PacksLater):
             self.pack()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) float32 -> (..., the parts' out together)."""
+        """Return the outputs of all maps side by side (..., out) for x (..., in) float32."""
         peak = x.abs().amax(-1, keepdim=True).clamp_(min=1e-12)
         product = self._product(x / peak).mul_(peak)
         return product if self.bias is None else product.add_(self.bias)
 
     def _product(self, x: Tensor) -> Tensor:
         if self.weights is not None:
-            if not self._pays(x):
+            if not self._packing_pays(x):
                 return _mapped_int8(x, self.weights)
             self.pack()
         product = torch.ops.quantized.linear_dynamic
@@ -55,9 +54,10 @@ class Int8Linear(PacksLater):
         return found[0] if len(found) == 1 else torch.cat(found, dim=-1)
 
     def pack(self) -> None:
-        """Lay the weights out for fbgemm and let go of them as they lay in their file."""
+        """Pack the weights for fbgemm, and free those mapped from their file."""
         if self.weights is None:
             return
+        # (at most _OUTPUTS, in) and (at most _OUTPUTS,) each
         values, scales = (
             each.split(_OUTPUTS) for each in (self.weights.values, self.weights.scale)
         )
@@ -67,7 +67,10 @@ class Int8Linear(PacksLater):
 
 @dataclass(frozen=True)
 class Int8Weights:
-    """Weights `values` int8 (out, in) times `scale` float32 (out,); `sums` int32 of the values."""
+    """Quantized weights: `values` int8 (out, in) times `scale` float32 (out,).
+
+    `sums` int32 (out,) are the sums of the values over the inputs.
+    """
 
     values: Tensor
     scale: Tensor
@@ -75,9 +78,10 @@ class Int8Weights:
 
 
 def quantize(parts: Sequence[nn.Linear]) -> Int8Weights:
-    """Return the maps' weights together in int8.
+    """Return the weights of all maps as int8.
 
-    Symmetric, per output: the largest weight of a row becomes 127.
+    The quantization is symmetric and has one scale per output: the largest magnitude becomes 127.
+    Memory of weights that are mapped from a file is freed.
     """
     values, scales = [], []
     for part in parts:
@@ -91,19 +95,22 @@ def quantize(parts: Sequence[nn.Linear]) -> Int8Weights:
 
 
 def _mapped_int8(x: Tensor, weights: Int8Weights) -> Tensor:
-    """Compute what fbgemm computes: x (..., in) is `(q - zero) * step`, q of 8 bits."""
-    rows = x.reshape(-1, x.shape[-1])
+    """Return what fbgemm computes for x (..., in): (..., out), from weights that are not packed.
+
+    x is quantized as `(q - zero) * step` with q int8.
+    """
+    rows = x.reshape(-1, x.shape[-1])  # (rows, in)
     step, zero = torch._choose_qparams_per_tensor(rows)
-    zero -= 128  # fbgemm's q are 0..255
+    zero -= 128  # fbgemm's q is from 0 to 255, ours from -128 to 127
     q = (rows / step).round_().add_(zero).clamp_(-128, 127).to(torch.int8)
-    summed = torch._int_mm(q, weights.values.t()) - zero * weights.sums
+    summed = torch._int_mm(q, weights.values.t()) - zero * weights.sums  # (rows, out) int32
     return (summed.float() * (step * weights.scale)).unflatten(0, x.shape[:-1])
 
 
 def _fbgemm(values: Tensor, scale: Tensor) -> torch.ScriptObject:
     zeros = torch.zeros(len(scale), dtype=torch.int64)
     with warnings.catch_warnings():
-        # Quantized tensors are to leave PyTorch some day; no other way is as fast so far.
+        # PyTorch warns that it will drop quantized tensors, but nothing else is as fast so far.
         warnings.simplefilter("ignore", UserWarning)
         weight = torch._make_per_channel_quantized_tensor(values, scale.double(), zeros, 0)
     packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(weight, None)

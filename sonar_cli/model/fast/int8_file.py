@@ -1,4 +1,4 @@
-"""Int8 weights on disk: quantized once, kept beside their source, mapped ever after."""
+"""Int8 weights on disk: quantized once, stored beside their source, then mapped from there."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from sonar_cli.model.fast.groups import groups, joined_bias, replace
 from sonar_cli.model.fast.int8 import Int8Linear, Int8Weights, quantize
 from sonar_cli.model.files import locate
 
-# Changes whenever the same source would give another file.
+# Version of the file's contents; raise it when the same source gives other contents.
 _FORMAT = "2"
-# Bytes of a source from which on a file saves time.
+# Bytes of a source above which a file saves time: 64 MiB.
 _WORTH_KEEPING = 2**26
 
 Notify = Callable[[str], None]
 
 
 def quantized(model: nn.Module, source: Path, notify: Notify | None = None) -> None:
-    """Replace all linear maps of a model read from `source` by int8 ones, in place.
+    """Replace all linear maps of a model by int8 ones, in place.
 
-    The int8 weights come from the file beside the source, or in the user's cache where that
-    folder cannot be written to. When there is none, or the source has changed since, it is
-    made, and `notify` is told so in one line. Nothing is kept of a small source, or where
-    neither place can be written.
+    `source` is the checkpoint that the model was loaded from. The int8 weights come from a file
+    beside it, or in the user's cache if its folder is read-only. If there is no such file, or if
+    the source has changed since, the weights are quantized and stored, and `notify` gets one line
+    about it. They are not stored for a small source, or if neither place is writable.
     """
     if sum(file.stat().st_size for file in locate(source)) < _WORTH_KEEPING:
         return _replace(model, _quantize_all(model).__getitem__)
     identity = _identity(source)
-    kept = next((file for file in places(source) if _is_of(file, identity)), None)
+    kept = next((file for file in places(source) if _matches(file, identity)), None)
     if kept is None:
         if notify:
             notify(f"quantizing {source} to int8, once")
@@ -50,7 +50,7 @@ def quantized(model: nn.Module, source: Path, notify: Notify | None = None) -> N
 
 
 def places(source: Path) -> list[Path]:
-    """Return where the int8 weights of a source may lie, the best place first."""
+    """Return the files that may hold the int8 weights of a source, the preferred one first."""
     from platformdirs import user_cache_path
 
     beside = source / "int8.safetensors" if source.is_dir() else source.with_suffix(".int8")
@@ -63,7 +63,7 @@ def _identity(source: Path) -> dict[str, str]:
     return {"format": _FORMAT, "source": json.dumps(files)}
 
 
-def _is_of(file: Path, identity: dict[str, str]) -> bool:
+def _matches(file: Path, identity: dict[str, str]) -> bool:
     try:
         with safe_open(str(file), framework="pt") as opened:
             return bool(opened.metadata() == identity)

@@ -1,8 +1,9 @@
-"""Linear maps for few rows at a time, with weights laid out once they have served for a while.
+"""Linear maps for inputs of few rows, with weights that are packed after some use.
 
-A step of the search multiplies a handful of rows by gigabytes of weights, so it is as fast as the
-weights are read. On the CPU PyTorch's own product reads them at a fifth of the memory's speed,
-oneDNN's at more than half of it, and over weights in its own blocked order at nearly all of it.
+A step of the beam search multiplies a few rows by gigabytes of weights, so its speed is that of
+reading the weights. On the CPU, PyTorch's own product reads them at a fifth of the memory
+bandwidth, and oneDNN's at more than half of it. With packed weights, which are in oneDNN's own
+blocked order, it reaches nearly all of it.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from torch import Tensor, nn
 
 from sonar_cli.model.fast.groups import forget, joined_bias
 
-# A product of more rows than this is bound by arithmetic, and does not need packed weights.
+# The most rows of an input for which packed weights are faster; with more, arithmetic is the limit.
 FEW_ROWS = 64
-# Products of few rows after which packed weights have about made up for their packing.
+# Number of products with few rows in which packed weights save about the time of packing them.
 PACKING_PAYS = 32
 
-# Rows that packed weights are laid out for: a beam of five.
+# Rows of the inputs that packed weights are optimized for: a beam of five.
 _BEAM = 5
-# One row by wide matrices: so many pieces are shared by the threads, up to so many inputs.
-_PIECES, _WIDE = 16, 4096
+# A single row is multiplied by a weight in this many pieces, which the threads share.
+_PIECES = 16
+# The most inputs of a weight for which pieces are faster.
+_MAX_INPUTS = 4096
 
 
 def can_pack(dtype: torch.dtype = torch.float32) -> bool:
-    """Tell whether oneDNN's operators for packed weights are here, and serve this dtype."""
+    """Tell whether oneDNN's operators for packed weights are available for this dtype."""
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops, "mkldnn")):
         return False
     if not hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
@@ -38,9 +41,9 @@ def can_pack(dtype: torch.dtype = torch.float32) -> bool:
 
 
 class PacksLater(nn.Module):
-    """Weights that are used as they lie until they have served for a while, and then packed.
+    """A module whose weights are packed after more than `PACKING_PAYS` products.
 
-    Products of FEWEST rows or more count, while their rows are few.
+    Only products with FEWEST to `FEW_ROWS` rows count, because only these gain from packing.
     """
 
     FEWEST: ClassVar = 1
@@ -50,21 +53,21 @@ class PacksLater(nn.Module):
         self._products = 0
 
     def pack(self) -> None:
-        """Lay the weights out for few rows and let go of them as they lay in their file."""
+        """Pack the weights for inputs of few rows, and free those mapped from their file."""
         raise NotImplementedError
 
-    def _pays(self, x: Tensor) -> bool:
-        """Count a product with x (..., in); tell whether packing pays by now."""
+    def _packing_pays(self, x: Tensor) -> bool:
+        """Count a product with x (..., in), and tell whether packing pays from now on."""
         rows = x.numel() // x.shape[-1]
         self._products += self.FEWEST <= rows <= FEW_ROWS
         return self._products > PACKING_PAYS
 
 
 class PackedLinear(PacksLater):
-    """Linear maps of one input done as one, their outputs side by side; on the CPU.
+    """Linear maps with the same input as one module, on the CPU.
 
-    Weights are used as they lie, mapped from their file, until they have served so many products
-    of few rows that packing them, a second for a gigabyte, pays. One row alone is as fast without.
+    The weights are used as mapped from their file until packing them, which takes a second per
+    gigabyte, pays (see `PacksLater`). A single row is as fast without packing.
     """
 
     FEWEST = 2
@@ -76,16 +79,16 @@ class PackedLinear(PacksLater):
         self.packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., the parts' out together)."""
+        """Return the outputs of all maps side by side (..., out) for x (..., in)."""
         if self.packed is None:
-            if not self._pays(x):
+            if not self._packing_pays(x):
                 mapped = torch.cat([_mapped(x, weight) for weight in self.weights], dim=-1)
                 return mapped if self.bias is None else mapped.add_(self.bias)
             self.pack()
         return _onednn(x, self.packed, self.bias)
 
     def pack(self) -> None:
-        """Lay the weights out for oneDNN and let go of them as they lay in their file."""
+        """Pack the weights for oneDNN, and free those mapped from their file."""
         if self.packed is not None:
             return
         joined = self.weights[0] if len(self.weights) == 1 else torch.cat(self.weights)
@@ -96,13 +99,14 @@ class PackedLinear(PacksLater):
 
 
 def _mapped(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply x (..., in) by a weight (out, in) as it lies."""
+    """Return the product (..., out) of x (..., in) and an unpacked weight (out, in)."""
     outputs, inputs = weight.shape
-    if x.numel() != inputs or inputs > _WIDE or outputs % _PIECES or x.dtype != torch.float32:
+    if x.numel() != inputs or inputs > _MAX_INPUTS or outputs % _PIECES or x.dtype != torch.float32:
         return _onednn(x, weight, None)
-    # A batch of matrices by vectors, which the threads share, is read faster than one matrix; with
-    # a column made another way than by transposing, its strides lead to a far slower product.
-    column = x.reshape(1, inputs).t().expand(_PIECES, -1, -1)
+    # The threads share a batch of matrices, and read it faster than one matrix. The column has to
+    # be a transposed row: with other strides the product is far slower.
+    column = x.reshape(1, inputs).t().expand(_PIECES, -1, -1)  # (_PIECES, in, 1)
+    # (_PIECES, out / _PIECES, in) by the column is (_PIECES, out / _PIECES, 1), then (..., out)
     return torch.bmm(weight.view(_PIECES, -1, inputs), column).view(*x.shape[:-1], outputs)
 
 

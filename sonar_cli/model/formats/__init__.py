@@ -1,1 +1,1 @@
-"""The published layouts of checkpoints, read strictly and written whole."""
+"""Reading and writing checkpoints in their published layouts."""

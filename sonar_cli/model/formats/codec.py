@@ -1,4 +1,4 @@
-"""A SONAR codec's encoder and decoder on disk: read in every layout, written in Hugging Face's."""
+"""Read SONAR's encoder and decoder in every published layout; write them in Hugging Face's."""
 
 from __future__ import annotations
 
@@ -23,21 +23,28 @@ from sonar_cli.model.shapes import (
     read_json,
 )
 
-# Where a config.json does not say how many heads there are.
+# Size of an attention head if no config.json gives the number of heads.
 HEAD_SIZE = 64
 
-# fairseq order bos, pad, eos, unk -> the tokenizer's pad, unk, bos, eos; and back.
+# The first four embedding rows are bos, pad, eos, unk in fairseq, and pad, unk, bos, eos in our
+# tokenizer.
 _FROM_FAIRSEQ_ROWS = [1, 3, 0, 2]
 _TO_FAIRSEQ_ROWS = [2, 0, 3, 1]
 
 
 def read_encoder(path: Path) -> tuple[TransformerConfig, State]:
-    """Read a SONAR text encoder in any layout: its shape and its tensors under our names."""
+    """Read a SONAR text encoder in any layout; return its shape and its tensors by our names.
+
+    Raises CheckpointError if it cannot be read or is not exactly such an encoder.
+    """
     return _read_codec_half(path, "encoder", ENCODER_LAYOUTS, TextEncoder, ENCODER_MAX_LEN)
 
 
 def read_decoder(path: Path) -> tuple[TransformerConfig, State]:
-    """Read a SONAR text decoder in any layout: its shape and its tensors under our names."""
+    """Read a SONAR text decoder in any layout; return its shape and its tensors by our names.
+
+    Raises CheckpointError if it cannot be read or is not exactly such a decoder.
+    """
     return _read_codec_half(path, "decoder", DECODER_LAYOUTS, TextDecoder, DECODER_MAX_LEN)
 
 
@@ -48,26 +55,27 @@ def save_encoder(encoder: TextEncoder, folder: Path, dtype: torch.dtype = torch.
 
 
 def save_decoder(decoder: TextDecoder, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write a decoder in the Hugging Face layout; what folding never reads is written neutral."""
+    """Write a decoder in the Hugging Face layout, completed by the tensors of `folded`."""
     state = decoder.state_dict()
     state |= folded(decoder.config)
     _save_codec_half(decoder.config, state, folder, DECODER_LAYOUTS[-1], dtype)
 
 
 def encoder_to_fairseq2(state: State) -> State:
-    """Return an encoder's tensors under fairseq2's names, in float32."""
+    """Return an encoder's tensors by fairseq2's names, in float32."""
     return _renamed(state, ENCODER_LAYOUTS[0])
 
 
 def decoder_to_fairseq2(config: TransformerConfig, state: State) -> State:
-    """Return a decoder's tensors under fairseq2's names, in float32, nothing missing."""
+    """Return a decoder's tensors by fairseq2's names, in float32, with those of `folded`."""
     return _renamed(state | folded(config), DECODER_LAYOUTS[0])
 
 
 def folded(config: TransformerConfig) -> State:
-    """Return neutral tensors for the query side of cross-attention, which our decoder never reads.
+    """Return tensors for the queries, keys and norms of cross-attention, by our names.
 
-    A decoder's file holds them, so they are written as ones (norms) and zeros.
+    The published layouts have them, but our decoder does not, because they never matter (see
+    `codec.decoder`). Weights of norms are ones, all others zeros.
     """
     return {
         name: torch.ones(shape) if name.endswith("norm.weight") else torch.zeros(shape)
@@ -99,7 +107,7 @@ def _read_codec_half(
     check(path, state, unknown, expected, layout)
     _check_tied(path, tensors, layout)
     if layout.permuted:
-        # The file is mapped privately: this copies a page or two, not the whole embedding.
+        # The mapping is private: writing copies a page or two, not the whole embedding.
         state["embed.weight"][:4] = state["embed.weight"][_FROM_FAIRSEQ_ROWS]
     if kind == "decoder":
         state = {name: state[name] for name in state if name not in _folded_shapes(shape)}
@@ -111,7 +119,7 @@ def _embedding(layout: Layout) -> str:
 
 
 def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConfig:
-    """Take the dimensions from the tensors; the head size is 64 unless a config.json says."""
+    """Return the shape that the tensors show; a config.json may give the number of heads."""
     vocab_size, width = state["embed.weight"].shape
     layers = {int(name.split(".")[1]) for name in state if name.startswith("layers.")}
     inner = state.get("layers.0.ffn.up.weight")
@@ -132,7 +140,7 @@ def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConf
 
 
 def _folded_shapes(config: TransformerConfig) -> dict[str, torch.Size]:
-    """Return what a decoder's file holds beside our tensors: the query side of cross-attention."""
+    """Return the shapes of the tensors in `folded`."""
     square, row = torch.Size([config.width] * 2), torch.Size([config.width])
     shapes = {}
     for n in range(config.layers):
@@ -145,6 +153,7 @@ def _folded_shapes(config: TransformerConfig) -> dict[str, torch.Size]:
 
 
 def _check_tied(path: Path, tensors: Mapping[str, Tensor], layout: Layout) -> None:
+    """Raise CheckpointError if a copy of the embedding differs from it."""
     embedding = tensors[_embedding(layout)]
     for name in layout.tied:
         tied = tensors.get(name)

@@ -1,8 +1,8 @@
-"""The published layouts of checkpoints: tables from their tensors' names to ours.
+"""The published layouts of checkpoints: tables from their tensor names to ours.
 
-SONAR's codec comes in three layouts: fairseq2's, fairseq's and Hugging Face's M2M100. The last two
-share their layers' names and keep the first four embedding rows in the order bos, pad, eos, unk.
-SONAR-LLM's predictor comes in one.
+SONAR's codec has three layouts: fairseq2's, fairseq's and Hugging Face's M2M100. The last two have
+the same names inside a layer, and their first four embedding rows are bos, pad, eos, unk.
+SONAR-LLM's predictor has one layout.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ _LLAMA_PARTS = {
 class Layout:
     """One published way to name a model's tensors.
 
-    `whole` maps names outside the layers to ours, `parts` those inside a layer. `tied` names are
-    further copies of the embedding; `ignored` is a pattern of names that may be there unread.
+    `layers` is the path of the list of layers. `whole` maps names of modules outside the layers to
+    ours, `parts` those inside a layer. `tied` names are further copies of the embedding. `ignored`
+    is a pattern of names that are not read. `permuted` tells that the first four embedding rows are
+    in fairseq's order.
     """
 
     name: str
@@ -75,7 +77,7 @@ class Layout:
     permuted: bool = False
 
     def rename(self, tensors: Mapping[str, Tensor]) -> tuple[State, list[str]]:
-        """Return the tensors under our names, and the names this layout does not know."""
+        """Return the tensors by our names, and the names that this layout does not know."""
         ours, unknown = {}, []
         for name, tensor in tensors.items():
             if name in self.tied or re.fullmatch(self.ignored, name):

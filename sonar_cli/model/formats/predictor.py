@@ -1,4 +1,4 @@
-"""A SONAR-LLM predictor on disk: config.json and tensors, as its published repositories have it."""
+"""Read and write a SONAR-LLM predictor in its published layout: config.json and tensors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from sonar_cli.model.systems.sonar_llm import Predictor
 
 
 def read_predictor(path: Path, config: Path | None = None) -> tuple[PredictorConfig, State]:
-    """Read a SONAR-LLM: a directory with config.json, or a bare file with its JSON `config`.
+    """Read a SONAR-LLM from a directory with config.json, or from a bare file and a JSON `config`.
 
-    Raises UsageError when a bare file comes without its config, CheckpointError otherwise.
+    Returns its shape and its tensors by our names. Raises UsageError for a bare file without a
+    config, and CheckpointError for files that cannot be read or do not fit.
     """
     shape = _read_predictor_config(path, config)
     tensors, _ = read_tensors(path)
@@ -32,7 +33,7 @@ def read_predictor(path: Path, config: Path | None = None) -> tuple[PredictorCon
 
 
 def save_predictor(predictor: Predictor, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write a predictor as its published repositories have it: config.json and tensors."""
+    """Write a predictor in its published layout: config.json and model.safetensors."""
     state = {PREDICTOR_LAYOUT.theirs(k): v for k, v in predictor.state_dict().items()}
     write(folder, _predictor_json(predictor.config), state, dtype)
 

@@ -1,6 +1,7 @@
-"""Strict reading and whole writing: every tensor is there, expected, and of its shape, or an error.
+"""Check the tensors of a checkpoint strictly, and write checkpoints.
 
-Errors name the file and the tensor by its name in that file.
+A tensor that is missing, unknown or of another shape is an error. The message names the file, and
+the tensor as the file does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sonar_cli.model.shapes import LlamaConfig, TransformerConfig
 
 
 def expected_shapes(model: Any, shape: TransformerConfig | LlamaConfig) -> dict[str, torch.Size]:
-    """Return the shapes of a model's tensors by our names, without building it in memory."""
+    """Return the shapes of a model's tensors by our names, without allocating them."""
     with torch.device("meta"):
         return {name: tensor.shape for name, tensor in model(shape).state_dict().items()}
 
@@ -35,7 +36,7 @@ def check(
 ) -> None:
     """Raise CheckpointError unless `state` holds the expected tensors and nothing else.
 
-    `unknown` are further names that the file holds, as they stand there.
+    `unknown` are the names in the file that `layout` does not know.
     """
     unknown = unknown + [layout.theirs(name) for name in state if name not in expected]
     missing = [layout.theirs(name) for name in expected if name not in state]
@@ -52,19 +53,19 @@ def check(
 
 
 def other_architecture(path: Path, wanted: str, tensors: Mapping[str, Tensor]) -> str:
-    """Say that a file holds another model than the one wanted."""
+    """Return the message that a file holds another model than the one wanted."""
     first = next(iter(tensors), "nothing")
     return f"{path} is not a {wanted}: its first tensor is {first}"
 
 
 def write(folder: Path, config: Mapping[str, Any], state: State, dtype: torch.dtype) -> None:
-    """Write a folder of config.json and model.safetensors in `dtype`, readable for everyone."""
+    """Write config.json and model.safetensors, in `dtype` and readable by every user."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
     file = folder / WEIGHTS[0]
     save_file(stored, str(file), metadata={"format": "pt"})
-    file.chmod(0o644)  # safetensors writes for the owner alone
+    file.chmod(0o644)  # safetensors makes files that only the owner can read
 
 
 def _some(names: list[str]) -> str:

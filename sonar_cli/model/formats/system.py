@@ -1,7 +1,6 @@
-"""The four systems on disk: config.json with the system's kind, and model.safetensors.
+"""Read and write the four systems: config.json, which gives the kind, and model.safetensors.
 
-A SONAR-LLM lies in its published layout. The others, of which no published layout is read, lie
-under our own names of their tensors.
+A SONAR-LLM is stored in its published layout, the other three under our own tensor names.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from sonar_cli.model.systems.lcm_mse import BaseLCM
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
 
-# kind -> its shape and its network; "sonar-llm" is the fourth, in `formats/predictor.py`
+# kind -> classes of its config and its network; the fourth, "sonar-llm", is in `predictor.py`
 OWN: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "lcm-mse": (LCMConfig, BaseLCM),
     "lcm-diffusion": (TwoTowerConfig, TwoTowerLCM),
@@ -44,7 +43,7 @@ OWN: dict[str, tuple[type[Any], type[nn.Module]]] = {
 
 
 class _OwnNames(Layout):
-    """The layout whose names are ours."""
+    """The layout of our own tensor names."""
 
     def theirs(self, name: str) -> str:
         """Return the same name."""
@@ -55,16 +54,16 @@ _OWN_NAMES = _OwnNames("ours", layers="layers", whole={}, parts={})
 
 
 def kind_of(folder: Path) -> str:
-    """Return a system's kind by the config.json in its folder."""
+    """Return the kind in a folder's config.json, SONAR-LLM if there is no such file."""
     config = folder / CONFIG
     return system_kind(read_json(config)) if config.is_file() else SONAR_LLM
 
 
 def read_system(folder: Path) -> tuple[type[nn.Module], LlamaConfig, State]:
-    """Read one of our own systems: its network's class, its shape and its tensors.
+    """Read a system under our own names; return its network's class, its config and its tensors.
 
-    Raises CheckpointError for an unknown kind, a config that lacks something or has something of
-    the wrong type, and tensors that are missing, unknown or of another shape.
+    Raises CheckpointError for an unknown kind, for a config with missing fields, and for tensors
+    that are missing, unknown or of another shape.
     """
     raw = read_json(folder / CONFIG)
     kind = system_kind(raw)
@@ -79,7 +78,7 @@ def read_system(folder: Path) -> tuple[type[nn.Module], LlamaConfig, State]:
 
 
 def save_system(model: nn.Module, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write a system's network into a folder, whatever its kind."""
+    """Write the network of any of the four systems to a folder."""
     if isinstance(model, Predictor):
         save_predictor(model, folder, dtype)
         return

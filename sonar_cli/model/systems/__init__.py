@@ -1,1 +1,1 @@
-"""What predicts the next sentence's vector."""
+"""The systems, which predict the next sentence of a text from its sentences so far."""

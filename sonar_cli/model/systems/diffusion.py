@@ -1,6 +1,6 @@
-"""Diffusion: the noise schedule, and deterministic sampling with guidance. Knows no network.
+"""Diffusion for any network: the noise schedule, and deterministic sampling with guidance.
 
-Time counts from 0, little noise, to T - 1, noise alone. `signal[t]` is the share of the clean
+Times run from 0 (little noise) to T - 1 (only noise). `signal[t]` is the share of the clean
 vector's variance that is left at time t (alpha bar in the papers):
 `noisy = sqrt(signal) * clean + sqrt(1 - signal) * noise`.
 """
@@ -13,17 +13,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# denoise(noisy, time): noisy vectors (N, D) at one time -> the clean vectors (N, D) that a network
-# predicts, with the context and without it.
+# denoise(noisy, time): takes noisy vectors (N, D) at one time, and returns the clean vectors (N, D)
+# that a network predicts with the context, and those that it predicts without.
 Denoise = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
 def cosine_signal(steps: int, offset: float = 0.008, largest: float = 0.999) -> Tensor:
-    """Return the cosine schedule's signal (steps,) float32, with none left at the last time.
+    """Return the signal (steps,) float32 of the cosine schedule, which is 0 at the last time.
 
-    `cos((t / T + s) / (1 + s) * pi / 2) ** 2` as a product of steps of which none takes more than
-    `largest` away (Nichol and Dhariwal 2021, arXiv 2102.09672), rescaled so that the last time is
-    noise alone and the first stays as it is (Lin et al. 2023, arXiv 2305.08891).
+    The signal is `cos((t / T + s) / (1 + s) * pi / 2) ** 2`, where s is `offset`. No step removes
+    more than the share `largest` of it (Nichol and Dhariwal 2021, arXiv 2102.09672). It is then
+    rescaled so that nothing is left at the last time, and the first time does not change (Lin et
+    al. 2023, arXiv 2305.08891).
 
     >>> signal = cosine_signal(100)
     >>> round(signal[0].item(), 4), signal[-1].item()
@@ -38,27 +39,27 @@ def cosine_signal(steps: int, offset: float = 0.008, largest: float = 0.999) -> 
 
 
 def add_noise(clean: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """Clean vectors and noise (..., D) at a signal (...) each -> noisy vectors (..., D)."""
+    """Return clean vectors (..., D) with noise (..., D) added, at signals (...)."""
     signal = signal.unsqueeze(-1)
     return signal.sqrt() * clean + (1 - signal).sqrt() * noise
 
 
 def noise_in(noisy: Tensor, clean: Tensor, signal: float) -> Tensor:
-    """Return the noise (..., D) that leads from clean vectors to noisy ones at a signal below 1."""
+    """Return the noise (..., D) in noisy vectors, given the clean ones and a signal below 1."""
     return (noisy - math.sqrt(signal) * clean) / math.sqrt(1 - signal)
 
 
 def clean_in(noisy: Tensor, noise: Tensor, signal: float) -> Tensor:
-    """Return the clean vectors (..., D) of noisy ones and their noise, at a signal above 0."""
+    """Return the clean vectors (..., D) of noisy ones, given the noise and a signal above 0."""
     return (noisy - math.sqrt(1 - signal) * noise) / math.sqrt(signal)
 
 
 def guided(with_context: Tensor, without: Tensor, scale: float, rescale: float) -> Tensor:
-    """Push the noise predicted with the context (N, D) away from that predicted without it.
+    """Apply classifier-free guidance to the noise (N, D) predicted with and without the context.
 
-    `without + scale * (with - without)`; its standard deviation over D is then moved by the share
-    `rescale` to that of the prediction with the context (Lin et al. 2023). Scale 1 changes nothing,
-    0 leaves the context out.
+    The guided noise is `without + scale * (with_context - without)`. Its share `rescale`, from 0 to
+    1, is scaled to the standard deviation over D of `with_context` (Lin et al. 2023). With a scale
+    of 1, the result is `with_context`.
 
     >>> with_, without = torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 4.0]])
     >>> guided(with_, without, scale=2.0, rescale=0.0)
@@ -71,10 +72,10 @@ def guided(with_context: Tensor, without: Tensor, scale: float, rescale: float) 
 
 
 def times(total: int, steps: int) -> list[int]:
-    """Return the times of a sampling in `steps` steps, from the noisiest down.
+    """Return the times of a sampling in about `steps` steps, the noisiest first.
 
-    They are `total // steps` apart, so that there can be more of them than asked for: Meta's code,
-    asked for 40 steps of 100, takes every second time, 50 in all.
+    They are `total // steps` apart, so there can be more than `steps` of them. For 40 steps of 100,
+    for example, Meta's code takes every second time, 50 in all.
 
     >>> times(10, 3)
     [9, 6, 3, 0]
@@ -90,12 +91,12 @@ def sample(
     guidance: float = 1.0,
     rescale: float = 0.7,
 ) -> Tensor:
-    """Turn noise (N, D) into clean vectors (N, D): DDIM without fresh noise (arXiv 2010.02502).
+    """Turn noise (N, D) into clean vectors (N, D) by DDIM without added noise (arXiv 2010.02502).
 
-    Each step predicts the clean vectors, computes the noise that this implies, lets the guidance
-    act on the noise, and goes to the next time with both. At the noisiest time there is no signal
-    for the guidance to act on, so it acts from the second step on. The result is the clean vectors
-    of the last step.
+    Each step predicts the clean vectors, computes the noise that they imply, applies `guided` to
+    that noise, and combines both at the signal of the next time. Guidance divides by the root of
+    the signal, so it is left out where that is 0, at the first step. Returns the clean vectors of
+    the last step.
     """
     noisy = noise
     clean = noise

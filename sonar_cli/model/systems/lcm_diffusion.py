@@ -1,8 +1,8 @@
 """Two-tower LCM: a causal transformer reads the sentences, a denoiser samples the next vector.
 
 Source: Large Concept Models, arXiv 2412.08821, and Meta's `two_tower_diffusion_lcm`. Both towers
-work on normalized vectors. The denoiser sees a text's contexts through cross-attention, with a
-vector of zeros in front that stands for no context.
+work on normalized vectors. The outputs of the first tower, the contexts, enter the denoiser through
+cross-attention, after a vector of zeros that stands for no context.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from sonar_cli.model.systems.scaler import RobustScaler
 from sonar_cli.model.systems.state import LCM_END, TextsState, lcm_stop
 from sonar_cli.options import GenerationOptions, StopReason
 
-# Cosines and sines that a time is written with, and the longest of their periods over 2 pi.
-_WAVES, _PERIOD = 256, 10_000.0
-# Share of the rows that are trained without context, so that guidance has something to leave.
+# Number of cosines and sines that represent a time.
+_WAVES = 256
+# The longest period of a cosine or sine, in times, divided by 2 pi.
+_PERIOD = 10_000.0
+# Share of the texts that are trained without context, as classifier-free guidance needs it.
 NO_CONTEXT = 0.15
 
 
 class TimeEmbedding(nn.Module):
-    """Times -> vectors: cosines and sines, then two linear maps (DiT, arXiv 2212.09748)."""
+    """Embedding of times: cosines and sines, then two linear maps (DiT, arXiv 2212.09748)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,17 +40,17 @@ class TimeEmbedding(nn.Module):
         self.down = nn.Linear(width, width)
 
     def forward(self, times: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Times (...) int64 -> (..., width) of a dtype."""
+        """Return the embeddings (..., width), in `dtype`, of times (...) int64."""
         half = _WAVES // 2
         rates = torch.exp(-math.log(_PERIOD) * torch.arange(half, device=times.device) / half)
-        angles = times.float().unsqueeze(-1) * rates
+        angles = times.float().unsqueeze(-1) * rates  # (..., _WAVES / 2)
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(dtype)
         result: Tensor = self.down(F.silu(self.up(waves)))
         return result
 
 
 class CrossAttention(nn.Module):
-    """Attention of noisy vectors over contexts, without positions and biases."""
+    """Attention of noisy vectors to contexts, without positions and biases."""
 
     def __init__(self, config: TwoTowerConfig) -> None:
         super().__init__()
@@ -60,9 +62,13 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(inner, config.hidden, bias=False)
 
     def forward(self, x: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
-        """X (B, T, hidden) over contexts (B, S, hidden), mask (B or 1, T, S) bool -> as x."""
+        """Return the attention (B, T, hidden) of x (B, T, hidden) to contexts (B, S, hidden).
+
+        `mask` (B or 1, T, S) bool is True where x may attend.
+        """
         q, k, v = map(self._split, (self.q(x), self.k(contexts), self.v(contexts)))
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.unsqueeze(1))
+        # (B, heads, T, head size) -> (B, T, heads * head size)
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged
 
@@ -71,7 +77,10 @@ class CrossAttention(nn.Module):
 
 
 class OwnPosition(nn.Module):
-    """Self-attention that sees its own position alone: over one thing it is that thing's value."""
+    """Self-attention in which a position sees only itself: `out(v(x))`.
+
+    The softmax over one score is 1, so queries and keys are not needed.
+    """
 
     def __init__(self, config: TwoTowerConfig) -> None:
         super().__init__()
@@ -80,7 +89,7 @@ class OwnPosition(nn.Module):
         self.out = nn.Linear(inner, config.hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., hidden) -> (..., hidden)."""
+        """Return the output (..., hidden) for x (..., hidden)."""
         result: Tensor = self.out(self.v(x))
         return result
 
@@ -88,7 +97,7 @@ class OwnPosition(nn.Module):
 class DenoiserLayer(nn.Module):
     """Own position, cross-attention and SwiGLU, each shifted, scaled and gated by the time.
 
-    The gates begin at 0, so that an untrained layer passes its input on as it is.
+    The gates are initially 0, so an untrained layer returns its input (DiT's adaLN-Zero).
     """
 
     def __init__(self, config: TwoTowerConfig) -> None:
@@ -103,13 +112,16 @@ class DenoiserLayer(nn.Module):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, time: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
-        """X and the times' embeddings (B, T, hidden), contexts (B, S, hidden) -> as x."""
+        """Return the output (B, T, hidden) for x and the times' embeddings, both (B, T, hidden).
+
+        `contexts` are (B, S, hidden), `mask` (B or 1, T, S) bool.
+        """
         blocks: tuple[Callable[[Tensor], Tensor], ...] = (
             self.own,
             partial(self.cross, contexts=contexts, mask=mask),
             self.ffn,
         )
-        modulation = self.modulation(F.silu(time)).chunk(3, dim=-1)
+        modulation = self.modulation(F.silu(time)).chunk(3, dim=-1)  # each (B, T, 3 * hidden)
         for norm, block, (shift, scale, gate) in zip(
             self.norms, blocks, (each.chunk(3, dim=-1) for each in modulation), strict=True
         ):
@@ -118,7 +130,7 @@ class DenoiserLayer(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """Noisy vectors, their times and the contexts -> the clean vectors."""
+    """Predicts clean vectors from noisy vectors, their times and the contexts."""
 
     def __init__(self, config: TwoTowerConfig) -> None:
         super().__init__()
@@ -129,9 +141,10 @@ class Denoiser(nn.Module):
         self.reverse_proj = nn.Linear(config.hidden, config.embed_dim)
 
     def forward(self, noisy: Tensor, times: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
-        """Noisy (B, T, D), times (B, T) int64, contexts (B, S, hidden) -> clean (B, T, D).
+        """Return clean vectors (B, T, D) for noisy ones (B, T, D) at times (B, T) int64.
 
-        A vector of zeros is put before the contexts; mask (B or 1, T, 1 + S) bool counts it.
+        `contexts` are (B, S, hidden); a vector of zeros is put in front of them, and `mask`
+        (B or 1, T, 1 + S) bool includes it.
         """
         zeros = contexts.new_zeros(len(contexts), 1, contexts.shape[2])
         contexts = torch.cat([zeros, contexts], dim=1)
@@ -143,7 +156,10 @@ class Denoiser(nn.Module):
 
 
 class TwoTowerLCM(Llama):
-    """The contextualizer, which this is itself, and the denoiser; both on normalized vectors."""
+    """A two-tower LCM: a Llama stack is the contextualizer, `denoiser` the second tower.
+
+    `signal` (T,) is the noise schedule.
+    """
 
     signal: Tensor
 
@@ -153,50 +169,52 @@ class TwoTowerLCM(Llama):
         self.scaler = RobustScaler(config.embed_dim)
         self.forward_proj = nn.Linear(config.embed_dim, config.hidden)
         self.denoiser = Denoiser(config)
-        # By name on the CPU: models are built on the meta device, but no file holds these values.
+        # On the CPU even if the model is built on the meta device: no checkpoint provides it.
         with torch.device("cpu"):
             signal = cosine_signal(config.diffusion_steps)
         self.register_buffer("signal", signal, persistent=False)
 
     def hidden(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Vectors (B, T, D), those after the cache's -> contexts (B, T, hidden)."""
+        """Return the contexts (B, T, hidden) of vectors (B, T, D) that follow the cache."""
         return self.run(self.forward_proj(self.scaler.normalize(vectors)), cache)
 
     def loss(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """Squared error of the denoised vectors, in normalized space.
+        """Return the squared error of the denoised vectors, in normalized space, as a scalar.
 
-        Vectors (B, T, D), mask (B, T) bool, True where there is a sentence. Every sentence is a
-        target, at a time of its own; it sees the contexts before it, and a share of the texts sees
-        none. Summed over D, mean over the targets.
+        Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. Every sentence is
+        a target at a random time of its own. It sees the contexts of the sentences before it; the
+        share `NO_CONTEXT` of the texts sees none. The error is the sum over D, averaged over the
+        targets.
         """
         clean = self.scaler.normalize(vectors)
         times = torch.randint(len(self.signal), mask.shape, device=vectors.device)
         noisy = add_noise(clean, torch.randn_like(clean), self.signal[times])
-        contexts = self.hidden(vectors)[:, :-1]
+        contexts = self.hidden(vectors)[:, :-1]  # (B, T - 1, hidden)
         count = vectors.shape[1]
+        # (T, 1 + T - 1): the vector of zeros, then the contexts
         seen = torch.ones(count, count, dtype=torch.bool, device=vectors.device).tril()
-        alone = torch.rand(len(vectors), 1, 1, device=vectors.device) < NO_CONTEXT
-        first = torch.arange(count, device=vectors.device) == 0
-        found = self.denoiser(noisy, times, contexts, torch.where(alone, first, seen))
+        dropped = torch.rand(len(vectors), 1, 1, device=vectors.device) < NO_CONTEXT  # (B, 1, 1)
+        zeros_only = torch.arange(count, device=vectors.device) == 0  # (T,)
+        found = self.denoiser(noisy, times, contexts, torch.where(dropped, zeros_only, seen))
         errors = (found - clean).square().sum(-1)
         return errors[mask].mean()
 
     def sample(
         self, contexts: Tensor, lengths: Tensor, noise: Tensor, steps: int, guidance: float
     ) -> Tensor:
-        """Sample the next vectors (N, D) of N texts.
+        """Sample the next vectors (N, D) float32 of N texts.
 
-        Contexts (N, S, hidden), of which the first `lengths` (N,) are a text's; noise (N, D)
-        float32, in which the sampling is done.
+        `contexts` (N, S, hidden) are padded: a text has the first `lengths` (N,) int64 of them.
+        Sampling starts from `noise` (N, D) float32; see `diffusion.sample` for the rest.
         """
         places = torch.arange(contexts.shape[1] + 1, device=contexts.device)
         seen = (places <= lengths[:, None])[:, None]  # (N, 1, 1 + S)
-        alone = (places == 0).expand_as(seen)
+        zeros_only = (places == 0).expand_as(seen)
 
         def denoise(noisy: Tensor, time: int) -> tuple[Tensor, Tensor]:
             pair = noisy.to(contexts.dtype).repeat(2, 1).unsqueeze(1)  # (2 N, 1, D)
             times = torch.full(pair.shape[:2], time, device=noisy.device)
-            masks = torch.cat([seen, alone])
+            masks = torch.cat([seen, zeros_only])
             found = self.denoiser(pair, times, contexts.repeat(2, 1, 1), masks)
             with_context, without = found[:, 0].float().chunk(2)
             return with_context, without
@@ -213,17 +231,20 @@ class LCMDiffusionSystem:
         self.model = model
 
     def start(self, options: GenerationOptions) -> LCMDiffusionState:
-        """Return a state without any text."""
+        """Return a state without texts."""
         return LCMDiffusionState(self.codec, self.model, options)
 
 
 class LCMDiffusionState(TextsState):
-    """Texts of a two-tower LCM: all their contexts; the sampled vector goes on as it is."""
+    """Texts that a two-tower LCM writes; by default it reads its sampled vectors as they are.
+
+    All contexts of a text are kept, because the denoiser attends to them.
+    """
 
     def __init__(self, codec: Codec, model: TwoTowerLCM, options: GenerationOptions) -> None:
         super().__init__(codec, model, options, "vector", LCM_END)
         self.model = model
-        self.contexts: list[Tensor] = []  # (sentences, hidden) a text
+        self.contexts: list[Tensor] = []  # each (T, hidden)
 
     def opened(self, hidden: Tensor) -> None:
         """Keep a new text's contexts (T, hidden)."""
@@ -236,12 +257,12 @@ class LCMDiffusionState(TextsState):
         ]
 
     def keep(self, rows: list[int]) -> None:
-        """Drop all texts but these."""
+        """Drop all texts but these rows."""
         super().keep(rows)
         self.contexts = [self.contexts[row] for row in rows]
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
-        """Sample the next vectors (B * K, D), each from noise of its text's own generator."""
+        """Sample the next vectors (B * K, D) float32, from noise of each text's own generator."""
         count = self.options.candidates
         lengths = torch.tensor([len(each) for each in self.contexts]).repeat_interleave(count)
         contexts = nn.utils.rnn.pad_sequence(self.contexts, batch_first=True)

@@ -1,4 +1,4 @@
-"""Base-LCM: a causal transformer that regresses the next sentence's vector on those before.
+"""Base-LCM: a causal transformer that predicts the next sentence's vector by regression.
 
 Source: Large Concept Models, arXiv 2412.08821, and Meta's `base_lcm`: normalize, project, layers
 with rotary positions and SwiGLU, a final RMSNorm, project back, denormalize.
@@ -21,7 +21,7 @@ from sonar_cli.options import GenerationOptions, StopReason
 
 
 class BaseLCM(Llama):
-    """Sentence vectors so far -> the next sentence's vector, at every position."""
+    """Predicts, at every position, the next sentence's vector from the vectors so far."""
 
     def __init__(self, config: LCMConfig) -> None:
         super().__init__(config)
@@ -31,22 +31,22 @@ class BaseLCM(Llama):
         self.reverse_proj = nn.Linear(config.hidden, config.embed_dim)
 
     def forward(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Vectors (B, T, D), those after the cache's -> next vectors (B, T, D)."""
+        """Return the next vectors (B, T, D) after vectors (B, T, D) that follow the cache."""
         return self.predict(self.hidden(vectors, cache))
 
     def hidden(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Vectors (B, T, D) -> hidden states after the final norm (B, T, hidden)."""
+        """Return the hidden states (B, T, hidden), after the final norm, of vectors (B, T, D)."""
         return self.run(self.forward_proj(self.scaler.normalize(vectors)), cache)
 
     def predict(self, hidden: Tensor) -> Tensor:
-        """Hidden states (..., hidden) -> vectors (..., D)."""
+        """Return the vectors (..., D) that hidden states (..., hidden) predict."""
         return self.scaler.denormalize(self.reverse_proj(hidden))
 
     def loss(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """Squared error of the next vectors, in normalized space.
+        """Return the squared error of the next vectors, in normalized space, as a scalar.
 
-        Vectors (B, T, D), mask (B, T) bool, True where there is a sentence. Summed over D and
-        divided by the number of targets; a text's first sentence is never one.
+        Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. All sentences but
+        a text's first are targets. The error is the sum over D, averaged over the targets.
         """
         wanted = self.scaler.normalize(vectors[:, 1:])
         found = self.reverse_proj(self.hidden(vectors[:, :-1]))
@@ -63,27 +63,27 @@ class LCMMSESystem:
         self.model = model
 
     def start(self, options: GenerationOptions) -> LCMMSEState:
-        """Return a state without any text."""
+        """Return a state without texts."""
         return LCMMSEState(self.codec, self.model, options)
 
 
 class LCMMSEState(TextsState):
-    """Texts of a Base-LCM: the predicted vector goes on as it is."""
+    """Texts that a Base-LCM writes; by default it reads its predicted vectors as they are."""
 
     def __init__(self, codec: Codec, model: BaseLCM, options: GenerationOptions) -> None:
         super().__init__(codec, model, options, "vector", LCM_END)
         self.model = model
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
-        """Return the predicted vectors (B * K, D); with a temperature hidden states are moved."""
+        """Return the predicted vectors (B * K, D), from noisy hidden states above temperature 0."""
         options = self.options
-        moved = [
+        states = [
             add_noise(hidden.expand(options.candidates, -1), options.temperature, generator)
             if options.temperature
             else hidden
             for hidden, generator in zip(self.hidden, random, strict=True)
         ]
-        return self.model.predict(torch.cat(moved)).float()
+        return self.model.predict(torch.cat(states)).float()
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
         """End as the Large Concept Models do; see `lcm_stop`."""

@@ -1,7 +1,7 @@
 """Llama's blocks: RMSNorm, attention with rotary positions, SwiGLU, and the key-value cache.
 
-The layers are those of transformers' LlamaModel. They read hidden states, not tokens: what a
-position stands for, a sentence's vector or a token, is the caller's.
+The layers are those of transformers' LlamaModel. They read hidden states, which the caller makes
+from sentence vectors or from tokens.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch.nn import functional as F
 
 from sonar_cli.model.shapes import LlamaConfig, RopeScaling
 
-# Positions by which a cache grows at least; beyond twice that, by half.
+# The fewest positions by which a cache grows. A cache of more than twice that grows by half.
 _GROWTH = 64
 
 
 class KVCache:
     """Keys and values of the positions seen so far, of B texts that may differ in length.
 
-    They lie in one tensor (2, layers, B, kv heads, capacity, head size) whose capacity grows in
-    steps, so that a new position costs the same however many came before it.
+    They are one tensor (keys and values, layers, B, kv heads, capacity, head size). Its capacity
+    grows in steps, so that the cost of a new position does not depend on the number before it.
     """
 
     def __init__(self, layers: int) -> None:
@@ -45,7 +45,8 @@ class KVCache:
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write one layer's keys and values (B, kv heads, T, head size) of the new positions.
 
-        Returns those of all positions, padded to the longest text's length.
+        Returns those of all positions, padded to the length of the longest text. T is 1 if the
+        texts differ in length.
         """
         if not self.lengths:
             self.lengths = [0] * len(keys)
@@ -59,11 +60,11 @@ class KVCache:
         return memory[0, :, :, :end], memory[1, :, :, :end]
 
     def advance(self, count: int) -> None:
-        """Count `count` new positions of every text, once all layers have written theirs."""
+        """Add `count` to the length of every text, after all layers have written their part."""
         self.lengths = [length + count for length in self.lengths]
 
     def put(self, row: int, text: KVCache) -> None:
-        """Copy another cache's single text into row `row`: the next free one, or one that ended."""
+        """Copy the only text of another cache into `row`, the next free row or one to overwrite."""
         length = text.length
         if text._memory is not None:
             rows = max(row + 1, len(self.lengths))
@@ -78,7 +79,10 @@ class KVCache:
         self.lengths = [self.lengths[row] for row in rows]
 
     def _reserve(self, length: int, like: Tensor, rows: int | None = None) -> Tensor:
-        """Return memory for `length` positions of `rows` texts, with the old contents in it."""
+        """Return memory for `length` positions of `rows` texts that holds the old contents.
+
+        New memory has the heads, head size, dtype and device of `like` (B, kv heads, T, head size).
+        """
         old = self._memory
         rows = rows or len(self.lengths)
         held, capacity = (0, 0) if old is None else (old.shape[2], old.shape[4])
@@ -98,9 +102,9 @@ class KVCache:
 class Place:
     """Rotary cosines and sines (1 or B, 1, T, head size) of T new positions, and their mask.
 
-    `mask` (1 or B, 1, T, all) bool is True where a position may attend. Without one there are two
-    cases: `causal`, where the new positions are a text's first, and one new position that attends
-    to all before it.
+    `mask` (1 or B, 1, T, all) bool is True where a position may attend. It is None in two cases:
+    the new positions are the first of a text and attend causally (`causal`), or there is a single
+    new position, which attends to all.
     """
 
     cos: Tensor
@@ -118,7 +122,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., size) -> (..., size)."""
+        """Return x (..., size) normalized."""
         wide = x.float()
         wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         return self.weight * wide.to(x.dtype)
@@ -142,7 +146,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(inner, config.hidden, bias=False)
 
     def forward(self, x: Tensor, place: Place, cache: KVCache | None, layer: int) -> Tensor:
-        """X (B, T, hidden) -> (B, T, hidden)."""
+        """Return the output (B, T, hidden) for x (B, T, hidden); `layer` counts from 0."""
         q, k, v = map(self._split, self._project(x))
         q, k = _rotate(q, place), _rotate(k, place)
         if cache is not None:
@@ -153,6 +157,7 @@ class Attention(nn.Module):
             mixed = F.scaled_dot_product_attention(
                 q, k, v, attn_mask=place.mask, is_causal=place.causal, enable_gqa=self.grouped
             )
+        # (B, heads, T, head size) -> (B, T, heads * head size)
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged
 
@@ -179,7 +184,7 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(inner, hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., hidden) -> (..., hidden)."""
+        """Return the output (..., hidden) for x (..., hidden)."""
         if self.gate_up is not None:
             gate, up = self.gate_up(x).chunk(2, dim=-1)
         else:
@@ -189,7 +194,7 @@ class SwiGLU(nn.Module):
 
 
 class LlamaLayer(nn.Module):
-    """Pre-norm block: causal attention, then SwiGLU."""
+    """A pre-norm block: causal attention, then SwiGLU."""
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
@@ -200,7 +205,7 @@ class LlamaLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, place: Place, cache: KVCache | None, layer: int) -> Tensor:
-        """X (B, T, hidden) -> (B, T, hidden)."""
+        """Return the output (B, T, hidden) for x (B, T, hidden); `layer` counts from 0."""
         x = x + self.dropout(self.attn(self.attn_norm(x), place, cache, layer))
         result: Tensor = x + self.dropout(self.ffn(self.ffn_norm(x)))
         return result
@@ -219,9 +224,10 @@ class Llama(nn.Module):
         self.register_buffer("rates", rates, persistent=False)
 
     def run(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Inputs (B, T, hidden) at the positions after the cache's -> (B, T, hidden), normalized.
+        """Return the hidden states (B, T, hidden), after the final norm, of x (B, T, hidden).
 
-        Texts of different lengths in one cache take one position at a time: ValueError otherwise.
+        The positions of x follow those in the cache, and are added to it. Raises ValueError for
+        T > 1 if the cache has texts of different lengths.
         """
         place = self._place(x, cache)
         for number, layer in enumerate(self.layers):
@@ -233,12 +239,12 @@ class Llama(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the inputs; int8 weights take float32."""
+        """The dtype of the inputs, float32 for int8 weights."""
         return self.norm.weight.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.norm.weight.device
 
     def new_cache(self) -> KVCache:
@@ -246,7 +252,7 @@ class Llama(nn.Module):
         return KVCache(len(self.layers))
 
     def _place(self, x: Tensor, cache: KVCache | None) -> Place:
-        """Return rotary angles and mask of new positions x (B, T, hidden) after the cache's."""
+        """Return the rotary values and the mask of x (B, T, hidden), which follows the cache."""
         count = x.shape[1]
         lengths = (cache.lengths if cache is not None else []) or [0]
         longest = max(lengths)
@@ -257,7 +263,7 @@ class Llama(nn.Module):
         steps = starts[:, None] + torch.arange(count, device=starts.device)  # (1 or B, T)
         angles = steps[:, None, :, None] * self.rates.float()  # (1 or B, 1, T, head size / 2)
         angles = torch.cat([angles, angles], dim=3)
-        # A text's first positions need no mask of T x T in memory: the plain causal one is right.
+        # The first positions of a text need no T x T mask in memory: `causal` says the same.
         mask = None
         if not even or (count > 1 and longest > 0):
             everything = torch.arange(longest + count, device=starts.device)
@@ -269,12 +275,12 @@ class Llama(nn.Module):
 def rotary_rates(head_dim: int, theta: float, scaling: RopeScaling | None) -> Tensor:
     """Return the rotary angle per position (head_dim / 2,), float32, in radians.
 
-    `theta ** (-2k / head_dim)`. With llama3 scaling, rates whose wavelength is long against the
-    original length are divided by `factor`, those whose wavelength is short stay as they are, and
-    those between are interpolated.
-    Source: transformers' `_compute_llama3_parameters`.
+    Rate k is `theta ** (-2k / head_dim)`. Llama 3's scaling divides by `factor` the rates whose
+    wavelength is above `original_max_len / low_freq_factor`, keeps those whose wavelength is below
+    `original_max_len / high_freq_factor`, and interpolates between the two. Source: transformers'
+    `_compute_llama3_parameters`.
     """
-    # On the CPU by name: models are built on the meta device, but no file holds these values.
+    # On the CPU even if the model is built on the meta device: no checkpoint provides these values.
     powers = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu") / head_dim
     rates = 1.0 / theta**powers
     if scaling is None:
@@ -286,18 +292,20 @@ def rotary_rates(head_dim: int, theta: float, scaling: RopeScaling | None) -> Te
 
 
 def _attend_alone(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention of one position: q (B, h, 1, hd) over k and v (B, kv heads, T, hd) -> as q.
+    """Return the attention (B, h, 1, hd) of q (B, h, 1, hd) to k and v (B, kv heads, T, hd).
 
-    Two batched matrix products, a batch entry a key-value head: on the CPU they read keys and
-    values faster than PyTorch's own attention does.
+    These are two matrix products, batched over texts and key-value heads. On the CPU they read keys
+    and values faster than PyTorch's own attention.
     """
     rows, heads, _, size = q.shape
     queries = q.reshape(rows * k.shape[1], -1, size)  # (B * kv heads, heads of one, hd)
+    # k and v flat: (B * kv heads, T, hd)
     scores = torch.bmm(k.flatten(0, 1), (queries * size**-0.5).transpose(1, 2))
     weights = scores.transpose(1, 2).softmax(dim=2)  # (B * kv heads, heads of one, T)
-    return torch.bmm(weights, v.flatten(0, 1)).view(rows, heads, 1, size)
+    return torch.bmm(weights, v.flatten(0, 1)).view(rows, heads, 1, size)  # (B, h, 1, hd)
 
 
 def _rotate(x: Tensor, place: Place) -> Tensor:
+    """Apply the rotary positions to x (B, heads, T, head size)."""
     first, second = x.chunk(2, dim=-1)
     return x * place.cos + torch.cat([-second, first], dim=-1) * place.sin

@@ -1,4 +1,4 @@
-"""Drawing one of several by scores: a token by its logit, a sentence by its log-probability."""
+"""Draw one of several candidates by their scores: tokens by logit, sentences by log-probability."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def draw(scores: Tensor, top_p: float, random: torch.Generator, temperature: float = 1.0) -> int:
-    """Draw an index of scores (N,) by their softmax at a temperature, within the nucleus.
+    """Draw an index from the softmax of scores (N,) at a temperature, limited to the nucleus.
 
-    The nucleus is the fewest most likely indices that hold `top_p` of the probability (Holtzman et
-    al. 2020, arXiv 1904.09751). At temperature 0 it is the index of the largest score.
+    The nucleus is the smallest set of most likely indices with a probability of at least `top_p`
+    (Holtzman et al. 2020, arXiv 1904.09751). Temperature 0 gives the index of the largest score.
     """
     if len(scores) == 1 or temperature == 0:
         return int(scores.argmax())
@@ -21,8 +21,8 @@ def draw(scores: Tensor, top_p: float, random: torch.Generator, temperature: flo
 
 
 def generator(seed: int | None) -> torch.Generator:
-    """Return a generator of random numbers; without a seed its numbers are new every time."""
-    # On the CPU whatever the device, so that a seed does not depend on where the model runs.
+    """Return a generator of random numbers, which without a seed are different every time."""
+    # Always on the CPU, so that a seed gives the same numbers on every device.
     random = torch.Generator()
     if seed is None:
         random.seed()

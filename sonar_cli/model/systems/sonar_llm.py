@@ -20,12 +20,12 @@ from sonar_cli.model.systems.llama import KVCache, Llama
 from sonar_cli.model.systems.state import TextsState
 from sonar_cli.options import GenerationOptions, StopReason
 
-# The cosine to the end sentence's vector at which a text ends.
+# The cosine to the end sentence's vector from which a text ends.
 STOP_THRESHOLD = 0.98
 
 
 class Predictor(Llama):
-    """Sentence vectors so far -> the next sentence's vector, at every position."""
+    """Predicts, at every position, the next sentence's vector from the vectors so far."""
 
     def __init__(self, config: PredictorConfig) -> None:
         super().__init__(config)
@@ -34,12 +34,12 @@ class Predictor(Llama):
         self.reverse_proj = nn.Linear(config.hidden, config.embed_dim)
 
     def forward(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Vectors (B, T, D), those after the cache's -> next vectors (B, T, D)."""
+        """Return the next vectors (B, T, D) after vectors (B, T, D) that follow the cache."""
         result: Tensor = self.reverse_proj(self.hidden(vectors, cache))
         return result
 
     def hidden(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Vectors (B, T, D) -> hidden states after the final norm (B, T, hidden)."""
+        """Return the hidden states (B, T, hidden), after the final norm, of vectors (B, T, D)."""
         return self.run(self.forward_proj(vectors), cache)
 
 
@@ -51,12 +51,12 @@ class SonarLLMSystem:
         self.predictor = predictor
 
     def start(self, options: GenerationOptions) -> SonarLLMState:
-        """Return a state without any text."""
+        """Return a state without texts."""
         return SonarLLMState(self.codec, self.predictor, options)
 
 
 class SonarLLMState(TextsState):
-    """Texts of a SONAR-LLM: the sentence that was written goes on, encoded again."""
+    """Texts that a SONAR-LLM writes; by default it reads its sentences, encoded again."""
 
     def __init__(self, codec: Codec, predictor: Predictor, options: GenerationOptions) -> None:
         begin = predictor.config.add_begin if options.begin is None else options.begin
@@ -66,13 +66,13 @@ class SonarLLMState(TextsState):
         self.predictor = predictor
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
-        """Return the predicted vectors (B * K, D); K is 1 at temperature 0."""
-        moved = [self._moved(*each) for each in zip(self.hidden, random, strict=True)]
-        predicted: Tensor = self.predictor.reverse_proj(torch.cat(moved))
+        """Return the predicted vectors (B * K, D) float32; K is 1 at temperature 0."""
+        states = [self._candidates(*each) for each in zip(self.hidden, random, strict=True)]
+        predicted: Tensor = self.predictor.reverse_proj(torch.cat(states))
         return predicted.float()
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
-        """End at a vector near the end sentence's or, if asked, near one that was written."""
+        """End at a vector close to the end sentence's or, if asked for, to one of those written."""
         options = self.options
         if to_end >= (STOP_THRESHOLD if options.stop_threshold is None else options.stop_threshold):
             return "end"
@@ -83,8 +83,8 @@ class SonarLLMState(TextsState):
             return "repetition"
         return None
 
-    def _moved(self, hidden: Tensor, random: torch.Generator) -> Tensor:
-        """Hidden state (1, hidden) -> K of them (K, hidden), moved by chance where asked."""
+    def _candidates(self, hidden: Tensor, random: torch.Generator) -> Tensor:
+        """Return K noisy copies (K, hidden) of a hidden state (1, hidden), itself without noise."""
         if self.options.temperature == 0:
             return hidden
         candidates = hidden.expand(self.options.candidates, -1)
@@ -94,8 +94,8 @@ class SonarLLMState(TextsState):
 def add_noise(hidden: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
     """Move hidden states (N, hidden) in a random direction by `temperature` times their RMS.
 
-    The direction is normal noise scaled to length 1 (the authors' sampling). The noise is drawn on
-    the CPU, so that a seed means the same draw whatever the device.
+    The direction is normal noise scaled to length 1, as in the authors' sampling. It is drawn on
+    the CPU, so that a seed gives the same noise on every device.
     """
     noise = torch.randn(hidden.shape, generator=generator, dtype=torch.float32).to(hidden.device)
     noise = noise / (noise.norm(dim=-1, keepdim=True) + 1e-12)

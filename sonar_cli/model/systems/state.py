@@ -1,4 +1,4 @@
-"""Texts side by side over a causal stack with a cache: what all systems of vectors share."""
+"""A batch of texts that a causal network with a cache reads: shared by all vector systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sonar_cli.model.systems.base import Feedback, Prompt
 from sonar_cli.model.systems.llama import KVCache
 from sonar_cli.options import GenerationOptions, StopReason
 
-# The Large Concept Models' last sentence, and the cosine at which a text ends.
+# The sentence that ends a text of a Large Concept Model, and the cosine from which a text ends.
 LCM_END = "End of text."
 LCM_THRESHOLD = 0.9
 
@@ -25,20 +25,21 @@ class VectorStack(Protocol):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the vectors it takes."""
+        """The dtype of the vectors that it reads."""
 
     def new_cache(self) -> KVCache:
         """Return an empty cache for one batch of texts."""
 
     def hidden(self, vectors: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Vectors (B, T, D) after the cache's -> hidden states (B, T, hidden)."""
+        """Return the hidden states (B, T, hidden) of vectors (B, T, D) that follow the cache."""
 
 
 class TextsState:
     """The part of a `State` that opens, reads and drops texts.
 
-    `hidden` has the hidden state (1, hidden) behind each text's last sentence. `begin` is a
-    sentence that is put in front of every text, `end` the vector (1, D) of the one that ends it.
+    `hidden` holds each text's hidden state (1, hidden) at its last sentence. `begin` is a sentence
+    that is put before every text, `end` the one that ends a text; as an attribute, `end` is that
+    sentence's vector (1, D).
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class TextsState:
         self._cache = stack.new_cache()
 
     def open(self, texts: Sequence[Prompt], on_truncated: OnTruncated | None = None) -> None:
-        """Encode new texts together and read each; ValueError for one without a sentence."""
+        """Encode new texts together and read each. Raises ValueError for one without vectors."""
         for vectors in self._encode(texts, on_truncated):
             if not len(vectors):
                 raise ValueError("there is no sentence to continue")
@@ -73,24 +74,24 @@ class TextsState:
             self.opened(hidden[0])
 
     def read(self, vectors: Tensor) -> None:
-        """Read the next vector (B, D) of every text: one position each."""
+        """Read the next vector of each text, vectors (B, D)."""
         new = vectors.to(self._stack.dtype).unsqueeze(1)  # (B, 1, D)
         self.hidden = list(self._stack.hidden(new, self._cache).unbind())
         self.went_on(self.hidden)
 
     def keep(self, rows: list[int]) -> None:
-        """Drop all texts but these."""
+        """Drop all texts but these rows."""
         self._cache.keep(rows)
         self.hidden = [self.hidden[row] for row in rows]
 
     def opened(self, hidden: Tensor) -> None:
-        """Take note of a new text's hidden states (T, hidden)."""
+        """Handle a new text's hidden states (T, hidden); a subclass may keep them."""
 
     def went_on(self, hidden: Sequence[Tensor]) -> None:
-        """Take note of each text's next hidden state (1, hidden)."""
+        """Handle each text's next hidden state (1, hidden); a subclass may keep them."""
 
     def _encode(self, texts: Sequence[Prompt], on_truncated: OnTruncated | None) -> list[Tensor]:
-        """Return each text's vectors (T, D), the begin sentence's in front where there is one."""
+        """Return each text's vectors (T, D), with the begin sentence's in front if there is one."""
         sentences = [[] if isinstance(text, Tensor) else list(text) for text in texts]
         opening, *parts = self.codec.encode(
             [*self._begin, *chain.from_iterable(sentences)],
@@ -106,11 +107,11 @@ class TextsState:
 def lcm_stop(
     new: Tensor, to_end: float, written: Sequence[Tensor], options: GenerationOptions
 ) -> StopReason | None:
-    """Return the Large Concept Models' reason to end a text before its new vector (1, D).
+    """Return why a Large Concept Model ends a text before its `new` vector (1, D), or None.
 
-    A cosine of at least 0.9 to the end sentence's vector, or to the vector before; neither holds
-    for the first sentence that is written. The options' thresholds take the place of 0.9. Source:
-    Meta's LCMGenerator with the thresholds of arXiv 2412.08821.
+    A text ends if the cosine of the new vector to the end sentence's (`to_end`) or to the vector
+    before is at least 0.9, or the threshold in the options. The first written sentence never ends a
+    text. Source: Meta's LCMGenerator with the thresholds of arXiv 2412.08821.
     """
     if not written:
         return None

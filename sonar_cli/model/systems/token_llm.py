@@ -1,7 +1,8 @@
-"""A token-level Llama over the codec's own tokenizer: what sentence-level systems are compared to.
+"""A token-level Llama with the codec's tokenizer: the baseline of the sentence-level systems.
 
-A text is `[bos] pieces [eos]`; the output projection is the embedding (Llama 3's small models).
-It has no vectors, so it is no `System`: `sonar_cli/tokens.py` lets it write texts.
+A text is `[bos] pieces [eos]`. The output projection shares the embedding's weight, as in Llama 3's
+small models. It predicts no vectors, so it is no `System`; `sonar_cli/tokens.py` generates its
+texts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sonar_cli.model.systems.llama import KVCache, Llama
 
 
 class TokenLLM(Llama):
-    """Token ids so far -> logits of the next token, at every position."""
+    """Predicts, at every position, the next token from the tokens so far."""
 
     def __init__(self, config: TokenLLMConfig) -> None:
         super().__init__(config)
@@ -27,29 +28,30 @@ class TokenLLM(Llama):
             nn.init.normal_(self.embed.weight, std=0.02)
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Ids (B, T) int64, those after the cache's -> logits (B, T, V)."""
+        """Return the logits (B, T, V) of ids (B, T) int64, which follow those in the cache."""
         return F.linear(self.run(self.embed(ids), cache), self.embed.weight)
 
     def loss(self, ids: Tensor) -> Tensor:
-        """Cross-entropy of each token after the first, ids (B, T) with pad: mean over tokens.
+        """Return the mean cross-entropy, in nats, of the tokens after the first: a scalar.
 
-        Pad is no target; the end token is one.
+        `ids` (B, T) int64 may end with pad, which is no target; eos is one.
         """
         logits, targets = self(ids[:, :-1]), ids[:, 1:]
+        # (B * (T - 1), V) and (B * (T - 1),)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD)
 
 
 class TokenLLMSystem:
-    """A tokenizer and a token-level Llama over its vocabulary."""
+    """A tokenizer and a token-level Llama with its vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer, model: TokenLLM) -> None:
         self.tokenizer = tokenizer
         self.model = model
 
     def prompt(self, sentences: Sequence[str]) -> list[int]:
-        """Return the ids of a text's sentences, a begin token in front and no end."""
+        """Return the ids that a continuation of sentences follows: bos and pieces, without eos."""
         return [BOS, *self.tokenizer.pieces(" ".join(sentences))]
 
     def document(self, sentences: Sequence[str]) -> list[int]:
-        """Return the ids of a whole text, begin and end included, as it is trained on."""
+        """Return the ids of a whole text as used in training: bos, pieces and eos."""
         return [*self.prompt(sentences), EOS]

@@ -1,0 +1,184 @@
+"""Training a SONAR-style codec: a tokenizer, and encoder and decoder that reconstruct sentences."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import random
+import string
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK, Tokenizer
+from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_FILES
+from sonar_cli.model.shapes import DECODER_MAX_LEN, ENCODER_MAX_LEN, TransformerConfig
+from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
+from sonar_cli.model.systems.state import LCM_END
+from sonar_cli.options import ENGLISH
+from sonar_cli.training.batches import Batches, Rows
+from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.objectives import reconstruction_loss
+from sonar_cli.training.recipe import CodecShape
+from sonar_cli.training.record import digest
+
+# Sentences that no text has and every system needs.
+MARKS = (BEGIN_SENTENCE, END_SENTENCE, LCM_END, SUMMARY_CUE)
+_LETTERS = string.ascii_letters + string.digits + "äéñøßçæü" + string.punctuation
+
+
+def training_texts(counts: Mapping[str, int], marks: Sequence[str] = MARKS) -> list[str]:
+    """Return the sentences to train on, given how often each occurs.
+
+    One that occurs n times is repeated isqrt(n) times, so that the sentences every text has are
+    learned but do not dominate. Each mark is added 1 % as often as there are sentences.
+
+    >>> training_texts({"A.": 4, "B.": 1}, marks=["End."])
+    ['A.', 'A.', 'B.', 'End.']
+    """
+    sentences = [text for text in sorted(counts) for _ in range(math.isqrt(counts[text]))]
+    return sentences + [*marks] * max(1, len(sentences) // 100)
+
+
+def random_texts(words: Iterable[str], count: int, seed: int) -> Iterator[str]:
+    """Yield random words and, every fourth time, random characters.
+
+    Without them, pieces and word orders that the texts never have would stay untrained.
+    """
+    draw = random.Random(seed)
+    known = sorted(words)
+    for number in range(count):
+        if number % 4:
+            salad = [known[draw.randrange(len(known))] for _ in range(draw.randrange(2, 7))]
+            yield " ".join(salad).capitalize() + ".?!"[draw.randrange(3)]
+        else:
+            size = draw.randrange(2, 9)
+            yield "".join(_LETTERS[draw.randrange(len(_LETTERS))] for _ in range(size))
+
+
+def count_sentences(texts: Iterable[Sequence[str]]) -> Counter[str]:
+    """Count how often each sentence occurs in texts."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    return counts
+
+
+def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Train a SentencePiece unigram model of at most so many pieces; load it if it is there.
+
+    Bytes are pieces, so every text can be written. English is its only language.
+    """
+    file = folder / TOKENIZER_FILES[0]
+    if not file.exists():
+        import sentencepiece
+
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=vocabulary,
+            hard_vocab_limit=False,
+            byte_fallback=True,
+            character_coverage=1.0,
+            normalization_rule_name="nmt_nfkc",
+            input_sentence_size=200_000,
+            shuffle_input_sentence=False,
+            num_threads=1,
+            minloglevel=2,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        languages = json.dumps({"additional_special_tokens": [ENGLISH]}, indent=2) + "\n"
+        (folder / LANGUAGE_FILES[0]).write_text(languages, encoding="utf-8")
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(model.getvalue())
+        os.replace(partial, file)
+    return Tokenizer.load(folder)
+
+
+def build_codec(tokenizer: Tokenizer, shape: CodecShape) -> NativeCodec:
+    """Build a codec with random weights."""
+
+    def half(ffn: int, max_len: int) -> TransformerConfig:
+        return TransformerConfig(
+            tokenizer.vocab_size, shape.width, shape.layers, shape.heads, ffn, max_len
+        )
+
+    return NativeCodec(
+        TextEncoder(half(shape.encoder_ffn, ENCODER_MAX_LEN)),
+        TextDecoder(half(shape.decoder_ffn, DECODER_MAX_LEN)),
+        tokenizer,
+    )
+
+
+def fit_codec(
+    codec: NativeCodec,
+    texts: Sequence[str],
+    probe: Sequence[str],
+    schedule: Schedule,
+    folder: Path,
+    *,
+    batch: int,
+    noise: float = 0.0,
+    masked: float = 0.0,
+    progress: bool = True,
+    resume: bool = True,
+) -> NativeCodec:
+    """Train a codec, in place, to give sentences back from their vectors; return it frozen.
+
+    `noise` on the vectors is in units of their RMS. With `masked` that share of the pieces that
+    the encoder reads is unknown to it, and the decoder has to write them all the same. At each
+    validation the share of `probe` that comes back exactly is logged.
+    """
+    encoder, decoder, tokenizer = codec.encoder, codec.decoder, codec.tokenizer
+    target = Rows.of(tokenizer.target(text, ENGLISH)[:DECODER_MAX_LEN] for text in texts)
+    source = Rows.of(tokenizer.source(text, ENGLISH)[:ENCODER_MAX_LEN] for text in texts)
+    batches = Batches(target.lengths, min(batch, len(texts)), schedule.seed)
+
+    def loss(step: int) -> Tensor:
+        rows = batches.at(step)
+        read, written = (each.padded(rows, codec.device) for each in (source, target))
+        if masked:
+            read = _masked(read, masked)
+        return reconstruction_loss(encoder, decoder, read, written, noise=noise)
+
+    def exact() -> Mapping[str, float]:
+        decoded = codec.decode(codec.encode(probe), beam_size=1, max_tokens=40, batch_size=100)
+        right = sum(each.text == text for each, text in zip(decoded, probe, strict=True))
+        return {"exact": right / len(probe)}
+
+    recipe = {
+        "codec_batch": batch,
+        "noise": noise,
+        "masked": masked,
+        "sentences": digest([source.flat, source.starts, target.flat, target.starts]),
+        "encoder": asdict(encoder.config),
+        "decoder": asdict(decoder.config),
+    }
+    modules: dict[str, nn.Module] = {"encoder": encoder, "decoder": decoder}
+    for module in modules.values():
+        module.requires_grad_(True).train()
+    fit(
+        modules, loss, schedule, folder, name="codec", recipe=recipe,
+        evaluate=exact if probe else None, progress=progress, resume=resume,
+    )  # fmt: skip
+    for module in modules.values():
+        module.requires_grad_(False).eval()
+    return codec
+
+
+def _masked(ids: Tensor, share: float) -> Tensor:
+    """Make a share of the pieces of ids (N, S) unknown; language, end and pad stay."""
+    places = torch.rand(ids.shape, device=ids.device) < share
+    places[:, 0] = False
+    return ids.masked_fill(places & (ids != EOS) & (ids != PAD), UNK)

@@ -1,0 +1,179 @@
+"""A codec's recipe -> a trained folder: texts, tokenizer, encoder and decoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from sonar_cli.errors import UsageError
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.codec.tokenizer import Tokenizer
+from sonar_cli.model.formats.codec import (
+    read_decoder,
+    read_encoder,
+    save_decoder,
+    save_encoder,
+)
+from sonar_cli.model.load import pick_device
+from sonar_cli.options import ModelPaths
+from sonar_cli.training.codec import (
+    build_codec,
+    count_sentences,
+    fit_codec,
+    random_texts,
+    train_tokenizer,
+    training_texts,
+)
+from sonar_cli.training.corpus import documents, place_of
+from sonar_cli.training.loop import Schedule
+from sonar_cli.training.recipe import CodecRecipe
+from sonar_cli.training.record import Record, digest, require_same, write_whole
+
+Notify = Callable[[str], None]
+
+# Held-out sentences that are given back at each validation.
+_PROBE = 300
+_STAGES = ("tokenizer", "codec", "model", "recipe.json")
+
+
+def train_codec(
+    recipe: CodecRecipe,
+    start: ModelPaths | None,
+    out: Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+    resume: bool = True,
+    notify: Notify = lambda line: None,
+) -> Path:
+    """Train a codec; return the folder with encoder/, decoder/ and tokenizer/.
+
+    `start` is a codec to go on with, its tokenizer and shape too. `out` gets the tokenizer, the
+    checkpoint and log in codec/, recipe.toml, metrics.json and, in one move at the end, model/.
+    Raises UsageError for data without sentences, and for another recipe in `out`.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    where = pick_device(device)
+    if not resume:
+        _discard(out)
+    texts, probe = _texts(recipe, notify)
+    out.mkdir(parents=True, exist_ok=True)
+    _keep_record(out, recipe, texts)
+    write_whole(out / "recipe.toml", recipe.toml())
+    how = recipe.train
+    torch.manual_seed(how.seed)
+    if start is None:
+        tokenizer = train_tokenizer(out / "tokenizer", texts, recipe.model.vocabulary)
+        codec = build_codec(tokenizer, recipe.model)
+    else:
+        codec = _started(start, out / "tokenizer")
+    codec.encoder.to(where)
+    codec.decoder.to(where)
+    schedule = Schedule(
+        how.steps, how.lr, how.warmup, how.weight_decay, how.clip, how.seed,
+        betas=(0.9, how.beta2), eps=how.eps, decay=how.decay,
+        evaluate_every=how.validate_every, save_seconds=how.save_seconds,
+    )  # fmt: skip
+    objective = recipe.objective
+    fit_codec(
+        codec, texts, probe, schedule, out / "codec", batch=how.batch, noise=objective.noise,
+        masked=objective.masked, progress=progress, resume=resume,
+    )  # fmt: skip
+    write_whole(out / "metrics.json", json.dumps(_figures(codec, probe), indent=2) + "\n")
+    return _export(codec, out)
+
+
+def _texts(recipe: CodecRecipe, notify: Notify) -> tuple[list[str], list[str]]:
+    """Return the sentences to train on, and held-out ones that are not among them."""
+    counts: Counter[str] = Counter()
+    held: dict[str, None] = {}
+    for text in documents(recipe.data, notify):
+        if place_of(text) < recipe.data.held_out:
+            held.update(dict.fromkeys(text))
+        else:
+            counts.update(count_sentences([text]))
+    if not counts:
+        raise UsageError(f"data.path={recipe.data.path}: there is no sentence to train on")
+    sentences = training_texts(counts)
+    words = {word for sentence in counts for word in re.findall(r"\w+", sentence.lower())}
+    others = int(recipe.objective.random * len(sentences))
+    probe = [sentence for sentence in held if sentence not in counts][:_PROBE]
+    return sentences + list(random_texts(words, others, recipe.train.seed)), probe
+
+
+def _keep_record(out: Path, recipe: CodecRecipe, texts: list[str]) -> None:
+    """Write what the tokenizer is made of into an unused folder, or check it."""
+    made: Record = {
+        "recipe": {"from": recipe.start, "model": asdict(recipe.model)},
+        "data": {"texts": digest(texts)},
+    }
+    file = out / "recipe.json"
+    if file.exists():
+        require_same(out, json.loads(file.read_text(encoding="utf-8")), made)
+    else:
+        write_whole(file, json.dumps(made, indent=2) + "\n")
+
+
+def _started(paths: ModelPaths, folder: Path) -> NativeCodec:
+    """Return a codec's weights, with gradients, and copy its tokenizer to `folder`."""
+    if not folder.exists():
+        _copy(paths.tokenizer, folder)
+    shape, state = read_encoder(paths.encoder)
+    encoder = TextEncoder(shape)
+    encoder.load_state_dict({name: each.float() for name, each in state.items()})
+    shape, state = read_decoder(paths.decoder)
+    decoder = TextDecoder(shape)
+    decoder.load_state_dict({name: each.float() for name, each in state.items()})
+    return NativeCodec(encoder, decoder, Tokenizer.load(folder))
+
+
+def _copy(tokenizer: Path, folder: Path) -> None:
+    if tokenizer.is_dir():
+        shutil.copytree(tokenizer, folder)
+    else:
+        folder.mkdir(parents=True)
+        shutil.copy(tokenizer, folder)
+
+
+def _figures(codec: NativeCodec, probe: list[str]) -> dict[str, float]:
+    halves = (codec.encoder, codec.decoder)
+    parameters = sum(each.numel() for half in halves for each in half.parameters())
+    figures: dict[str, float] = {"parameters": parameters, "probed": len(probe)}
+    if probe:
+        decoded = codec.decode(codec.encode(probe), max_tokens=80)
+        right = sum(each.text == text for each, text in zip(decoded, probe, strict=True))
+        figures["exact"] = round(right / len(probe), 4)
+    return figures
+
+
+def _discard(out: Path) -> None:
+    for name in _STAGES:
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
+
+
+def _export(codec: NativeCodec, out: Path) -> Path:
+    partial, final = out / "model.partial", out / "model"
+    shutil.rmtree(partial, ignore_errors=True)
+    save_encoder(codec.encoder, partial / "encoder")
+    save_decoder(codec.decoder, partial / "decoder")
+    shutil.copytree(out / "tokenizer", partial / "tokenizer")
+    for name in ("recipe.toml", "metrics.json"):
+        shutil.copy(out / name, partial / name)
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(partial, final)
+    return final

@@ -1,0 +1,128 @@
+"""`sonar-llm train codec`: from texts to a codec that encodes, decodes and is trained on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sonar_cli import SonarLLM
+from sonar_cli.cli import run
+from sonar_cli.errors import UsageError
+from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK
+from sonar_cli.training.codec import _masked, random_texts, training_texts
+
+SMALL = [
+    "data.stories=40", "data.held_out=0.2", "model.width=32", "model.heads=2", "model.layers=1",
+    "model.encoder_ffn=48", "model.decoder_ffn=48", "model.vocabulary=420", "train.batch=8",
+    "train.steps=6", "train.warmup=2", "train.validate_every=3", "train.save_seconds=0",
+    "--threads", "1",
+]  # fmt: skip
+
+
+def _train(capsys, folder: Path, *more: str) -> tuple[int, str, str]:
+    status = run(["train", "codec", *SMALL, *more, "-o", str(folder), "--device", "cpu"])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def _weights(folder: Path) -> dict[str, bytes]:
+    files = (each for each in (folder / "model").rglob("*") if each.is_file())
+    return {str(each.relative_to(folder)): each.read_bytes() for each in files}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("codec")
+    order = ["train", "codec", *SMALL, "-o", str(folder), "--device", "cpu", "-q"]
+    assert run(order) == 0
+    return folder
+
+
+def test_a_codec_is_whole_and_used(trained: Path, capsys, tmp_path: Path) -> None:
+    for place in (trained, trained / "model"):
+        llm = SonarLLM.load(str(place), device="cpu")
+        vectors = llm.encode(["Tom had a boat."])
+        assert vectors.shape == (1, 32) and len(llm.decode(vectors, max_tokens=9)) == 1
+        with pytest.raises(UsageError, match="codec alone"):
+            llm.load_predictor()
+    figures = json.loads((trained / "model" / "metrics.json").read_text())
+    assert figures["probed"] > 10 and 0 <= figures["exact"] <= 1
+    lines = [
+        json.loads(each) for each in (trained / "codec" / "log.jsonl").read_text().splitlines()
+    ]
+    assert [line["step"] for line in lines] == [3, 6] and all("exact" in line for line in lines)
+    # A system can be trained on it.
+    small = ["model.hidden=16", "model.ffn=16", "model.layers=1", "model.heads=2"]
+    more = [*small, "data.stories=20", "train.steps=2", "train.batch=2", f"codec={trained}"]
+    out = tmp_path / "lcm"
+    assert run(["train", "lcm-mse", *more, "-o", str(out), "--device", "cpu"]) == 0
+    llm = SonarLLM.load(str(out), device="cpu")
+    assert llm.codec.width == 32
+    assert list(llm.continue_("Tom had a boat.", sentences=1, max_tokens=6))
+
+
+def test_killed_and_resumed(trained: Path, capsys, tmp_path: Path) -> None:
+    script = f"""
+import os, signal, sys
+from sonar_cli.training import loop
+step = loop._Run.step
+def dying(self, number, loss):
+    if number == 4: os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, number, loss)
+loop._Run.step = dying
+from sonar_cli.cli import run
+sys.exit(run(["train", "codec", *{SMALL!r}, "-o", {str(tmp_path)!r}, "--device", "cpu"]))
+"""
+    assert subprocess.run([sys.executable, "-c", script], timeout=120).returncode == -9
+    assert _train(capsys, tmp_path)[0] == 0
+    assert _weights(tmp_path) == _weights(trained)
+
+
+def test_another_recipe_is_refused(trained: Path, capsys) -> None:
+    for change, words in {
+        "data.stories=41": "texts blake2b",
+        "model.vocabulary=430": "model.vocabulary 420, not 430",
+        "train.lr=0.5": "lr 0.002, not 0.5",
+    }.items():
+        status, _, err = _train(capsys, trained, change)
+        assert status == 2 and words in err and err.count("\n") == 1
+
+
+def test_going_on_from_another_codec(capsys, tmp_path: Path) -> None:
+    """mini's own, for two steps: nearly as good as before, with the same tokenizer."""
+    order = ["from=mini", "train.lr=1e-6", "train.steps=2", "train.validate_every=2"]
+    assert _train(capsys, tmp_path, *order)[0] == 0
+    figures = json.loads((tmp_path / "metrics.json").read_text())
+    assert figures["exact"] > 0.9
+    mini = SonarLLM.load("mini", device="cpu").codec
+    own = SonarLLM.load(str(tmp_path), device="cpu").codec
+    assert own.tokenizer.pieces("Lily found a kite.") == mini.tokenizer.pieces("Lily found a kite.")
+
+
+def test_masked_pieces_are_unknown_and_nothing_else() -> None:
+    ids = torch.tensor([[50, 7, 8, 9, EOS, PAD]] * 400)
+    found = _masked(ids, 0.25)
+    assert torch.equal(found[:, [0, 4, 5]], ids[:, [0, 4, 5]])
+    share = (found[:, 1:4] == UNK).float().mean()
+    assert float(share) == pytest.approx(0.25, abs=0.04)
+
+
+def test_texts_of_a_corpus() -> None:
+    found = training_texts({"A.": 9, "B.": 1})
+    assert (found.count("A."), found.count("B.")) == (3, 1)
+    assert {"Begin of text.", "End of sequence.", "End of text.", "Summary of the text."} < set(
+        found
+    )
+    assert list(random_texts({"a", "b"}, 20, 1)) == list(random_texts({"b", "a"}, 20, 1))
+
+
+def test_nothing_to_train_on(capsys, tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("   \n")
+    status, _, err = _train(capsys, tmp_path / "run", f"data.path={tmp_path / 'texts'}")
+    assert status == 2 and "no sentence to train on" in err
