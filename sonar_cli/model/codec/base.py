@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import InputError, UsageError
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer
 from sonar_cli.options import GenerationOptions, SummaryOptions
 
@@ -97,6 +97,17 @@ def prefix_ids(codec: Codec, lang: str, max_tokens: int) -> Tensor:
     if max_tokens <= len(prefix):
         raise UsageError(f"--max-tokens must be at least {len(prefix) + 1}, not {max_tokens}")
     return torch.tensor(prefix, device=codec.device)
+
+
+def check_vectors(codec: Codec, vectors: Tensor) -> None:
+    """Raise InputError if vectors are not (N, D) or not finite."""
+    if vectors.ndim != 2 or vectors.shape[1] != codec.width:
+        raise InputError(
+            f"vectors of shape {tuple(vectors.shape)} do not fit this codec, which takes "
+            f"(N, {codec.width}); use the model that made them"
+        )
+    if not torch.isfinite(vectors).all():
+        raise InputError("the vectors hold NaN or infinite values; encode the text again")
 
 
 def decode_into(

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import InputError
-from sonar_cli.model.codec.base import Decoded, OnTruncated, prefix_ids, source_ids
+from sonar_cli.model.codec.base import Decoded, OnTruncated, check_vectors, prefix_ids, source_ids
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.search import Search
@@ -76,7 +75,7 @@ class NativeCodec:
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
         prefix = prefix_ids(self, lang, max_tokens)
-        self._check(vectors)
+        check_vectors(self, vectors)
         vectors = vectors.to(self.device, self.decoder.embed.weight.dtype)
         decoded: list[Decoded] = []
         for batch in vectors.split(batch_size):
@@ -96,12 +95,3 @@ class NativeCodec:
             padded.to(self.device), None if full else mask.to(self.device)
         )
         return vectors
-
-    def _check(self, vectors: Tensor) -> None:
-        if vectors.ndim != 2 or vectors.shape[1] != self.width:
-            raise InputError(
-                f"vectors of shape {tuple(vectors.shape)} do not fit this codec, which takes "
-                f"(N, {self.width}); use the model that made them"
-            )
-        if not torch.isfinite(vectors).all():
-            raise InputError("the vectors hold NaN or infinite values; encode the text again")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sonar_cli.errors import SonarError
-from sonar_cli.model.codec.base import Decoded, OnTruncated, prefix_ids, source_ids
+from sonar_cli.model.codec.base import Decoded, OnTruncated, check_vectors, prefix_ids, source_ids
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer, model_file
 from sonar_cli.model.shapes import ENCODER_MAX_LEN, TransformerConfig
 
@@ -71,6 +71,7 @@ class SonarSpaceCodec:
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
         prefix = prefix_ids(self, lang, max_tokens)
+        check_vectors(self, vectors)
         decoded = []
         for batch in vectors.to(self.device).split(batch_size):
             found = search(self._to_text.model, self._vocab, batch, prefix, beam_size, max_tokens)

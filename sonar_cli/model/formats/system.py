@@ -91,7 +91,10 @@ def _shape(file: Path, shape: type[Any], raw: Mapping[str, Any]) -> Any:
     names = {field.name for field in fields(shape)}
     values = {name: value for name, value in raw.items() if name in names}
     if isinstance(scaling := values.get("rope_scaling"), Mapping):
-        values["rope_scaling"] = RopeScaling(**scaling)
+        try:
+            values["rope_scaling"] = RopeScaling(**scaling)
+        except TypeError as error:
+            raise CheckpointError(f"{file}: rope_scaling {dict(scaling)}: {error}") from None
     try:
         return shape(**values)
     except TypeError as error:

@@ -102,6 +102,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, kind: str) -> None:
     config.write_text(json.dumps({**raw, "system": "hmm"}))
     with pytest.raises(CheckpointError, match="unknown system 'hmm'"):
         read_system(tmp_path)
+    config.write_text(json.dumps({**raw, "rope_scaling": {"kind": "yarn"}}))
+    with pytest.raises(CheckpointError, match=r"rope_scaling \{'kind': 'yarn'\}: .*'kind'"):
+        read_system(tmp_path)
     config.write_text(json.dumps({k: v for k, v in raw.items() if k != "hidden"}))
     with pytest.raises(CheckpointError, match="lacks 'hidden'"):
         read_system(tmp_path)
