@@ -12,7 +12,7 @@ from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import read_json, system_kind
 from sonar_cli.options import ModelPaths
 
-# Files that training writes beside a predictor's folder.
+# Files that training writes beside the folders of a model's parts.
 _TRAINED = ("recipe.toml", "metrics.json")
 
 
@@ -27,11 +27,12 @@ def describe(paths: ModelPaths) -> dict[str, Any]:
         raw = read_json(config)
         record["system"] = system_kind(raw)
         record["parameters"] = _parameters(paths.predictor)
-        record["shape"] = raw.get("llama_config", raw)
+        shape = raw.get("llama_config", raw)
+        record["shape"] = {name: value for name, value in shape.items() if name != "system"}
     for part in ("predictor", "encoder", "decoder", "tokenizer"):
         if (path := getattr(paths, part)) is not None:
             record[part] = str(path)
-    return {**record, **_training(paths.predictor)}
+    return {**record, **_training((paths.predictor or paths.encoder).parent)}
 
 
 def _parameters(path: Path) -> int:
@@ -41,10 +42,8 @@ def _parameters(path: Path) -> int:
     return sum(each.numel() for name, each in tensors.items() if not name.startswith(unused))
 
 
-def _training(predictor: Path | None) -> Mapping[str, Any]:
-    if predictor is None:
-        return {}
-    recipe, metrics = (predictor.parent / name for name in _TRAINED)
+def _training(folder: Path) -> Mapping[str, Any]:
+    recipe, metrics = (folder / name for name in _TRAINED)
     found: dict[str, Any] = {}
     if metrics.is_file():
         found["metrics"] = read_json(metrics)

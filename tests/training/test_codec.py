@@ -66,6 +66,12 @@ def test_a_codec_is_whole_and_used(trained: Path, capsys, tmp_path: Path) -> Non
     assert list(llm.continue_("Tom had a boat.", sentences=1, max_tokens=6))
 
 
+def test_models_show_tells_how_good_it_is(trained: Path, capsys) -> None:
+    assert run(["models", "show", str(trained)]) == 0
+    shown = capsys.readouterr().out
+    assert "exact:" in shown and 'system = "codec"' in shown and "predictor" not in shown
+
+
 def test_killed_and_resumed(trained: Path, capsys, tmp_path: Path) -> None:
     script = f"""
 import os, signal, sys
