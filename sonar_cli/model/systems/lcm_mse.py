@@ -15,7 +15,6 @@ from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.shapes import LCMConfig
 from sonar_cli.model.systems.llama import KVCache, Llama
 from sonar_cli.model.systems.scaler import RobustScaler
-from sonar_cli.model.systems.sonar_llm import add_noise
 from sonar_cli.model.systems.state import LCM_END, TextsState, lcm_stop
 from sonar_cli.options import GenerationOptions, StopReason
 
@@ -76,14 +75,7 @@ class LCMMSEState(TextsState):
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
         """Return the predicted vectors (B * K, D), from noisy hidden states above temperature 0."""
-        options = self.options
-        states = [
-            add_noise(hidden.expand(options.candidates, -1), options.temperature, generator)
-            if options.temperature
-            else hidden
-            for hidden, generator in zip(self.hidden, random, strict=True)
-        ]
-        return self.model.predict(torch.cat(states)).float()
+        return self.model.predict(self.candidates(random)).float()
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
         """End as the Large Concept Models do; see `lcm_stop`."""

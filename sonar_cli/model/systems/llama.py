@@ -256,7 +256,7 @@ class Llama(nn.Module):
         count = x.shape[1]
         lengths = (cache.lengths if cache is not None else []) or [0]
         longest = max(lengths)
-        even = len(set(lengths)) == 1
+        even = cache is None or cache.even
         if count > 1 and not even:
             raise ValueError("texts of different lengths take one position at a time")
         starts = torch.tensor(lengths[:1] if even else lengths, device=self.rates.device)

@@ -67,8 +67,7 @@ class SonarLLMState(TextsState):
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
         """Return the predicted vectors (B * K, D) float32; K is 1 at temperature 0."""
-        states = [self._candidates(*each) for each in zip(self.hidden, random, strict=True)]
-        predicted: Tensor = self.predictor.reverse_proj(torch.cat(states))
+        predicted: Tensor = self.predictor.reverse_proj(self.candidates(random))
         return predicted.float()
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
@@ -82,22 +81,3 @@ class SonarLLMState(TextsState):
         ):
             return "repetition"
         return None
-
-    def _candidates(self, hidden: Tensor, random: torch.Generator) -> Tensor:
-        """Return K noisy copies (K, hidden) of a hidden state (1, hidden), itself without noise."""
-        if self.options.temperature == 0:
-            return hidden
-        candidates = hidden.expand(self.options.candidates, -1)
-        return add_noise(candidates, self.options.temperature, random)
-
-
-def add_noise(hidden: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
-    """Move hidden states (N, hidden) in a random direction by `temperature` times their RMS.
-
-    The direction is normal noise scaled to length 1, as in the authors' sampling. It is drawn on
-    the CPU, so that a seed gives the same noise on every device.
-    """
-    noise = torch.randn(hidden.shape, generator=generator, dtype=torch.float32).to(hidden.device)
-    noise = noise / (noise.norm(dim=-1, keepdim=True) + 1e-12)
-    rms = hidden.float().square().mean(-1, keepdim=True).sqrt()
-    return (hidden.float() + temperature * rms * noise).to(hidden.dtype)

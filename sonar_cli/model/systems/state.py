@@ -84,6 +84,21 @@ class TextsState:
         self._cache.keep(rows)
         self.hidden = [self.hidden[row] for row in rows]
 
+    def candidates(self, random: Sequence[torch.Generator]) -> Tensor:
+        """Return K noisy copies of each text's hidden state, (B * K, hidden).
+
+        At temperature 0 they are the states themselves, (B, hidden).
+        """
+        count, temperature = self.options.candidates, self.options.temperature
+        if temperature == 0:
+            return torch.cat(self.hidden)
+        return torch.cat(
+            [
+                perturb(hidden.expand(count, -1), temperature, generator)
+                for hidden, generator in zip(self.hidden, random, strict=True)
+            ]
+        )
+
     def opened(self, hidden: Tensor) -> None:
         """Handle a new text's hidden states (T, hidden); a subclass may keep them."""
 
@@ -102,6 +117,18 @@ class TextsState:
             torch.cat([opening, text.to(part) if isinstance(text, Tensor) else part])
             for text, part in zip(texts, parts, strict=True)
         ]
+
+
+def perturb(hidden: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
+    """Move hidden states (N, hidden) in a random direction by `temperature` times their RMS.
+
+    The direction is normal noise scaled to length 1, as in the authors' sampling. It is drawn on
+    the CPU, so that a seed gives the same noise on every device.
+    """
+    noise = torch.randn(hidden.shape, generator=generator, dtype=torch.float32).to(hidden.device)
+    noise = noise / (noise.norm(dim=-1, keepdim=True) + 1e-12)
+    rms = hidden.float().square().mean(-1, keepdim=True).sqrt()
+    return (hidden.float() + temperature * rms * noise).to(hidden.dtype)
 
 
 def lcm_stop(

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from sonar_cli.model.shapes import RopeScaling
 from sonar_cli.model.systems.llama import _attend_alone, rotary_rates
-from sonar_cli.model.systems.sonar_llm import Predictor, add_noise
+from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.model.systems.state import perturb
 from tests.conftest import PREDICTOR
 
 
@@ -127,10 +128,10 @@ def test_without_grouping(predictor: Predictor) -> None:
 
 def test_noise_has_the_size_of_the_temperature() -> None:
     hidden = torch.randn(3, 48) * 7
-    moved = add_noise(hidden, 0.5, torch.Generator().manual_seed(1)) - hidden
+    moved = perturb(hidden, 0.5, torch.Generator().manual_seed(1)) - hidden
     expected = 0.5 * hidden.square().mean(-1).sqrt()
     torch.testing.assert_close(moved.norm(dim=-1), expected)
-    again = add_noise(hidden, 0.5, torch.Generator().manual_seed(1)) - hidden
+    again = perturb(hidden, 0.5, torch.Generator().manual_seed(1)) - hidden
     assert torch.equal(moved, again)
 
 
