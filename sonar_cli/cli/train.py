@@ -125,15 +125,9 @@ def _codec(
     if recipe.start is not None:
         start = resolve(ModelRequest(recipe.start), predictor=False, progress=shown)
     return run_codec.train_codec(
-        recipe,
-        start,
-        out,
-        device=device,
-        threads=threads,
-        progress=not quiet,
-        resume=resume,
+        recipe, start, out, device=device, threads=threads, progress=not quiet, resume=resume,
         notify=render.Notices(not quiet),
-    )
+    )  # fmt: skip
 
 
 def _dry_run(recipe: Recipe, device: str, threads: int | None) -> None:
@@ -159,13 +153,7 @@ def _system(
     request = ModelRequest(recipe.start or recipe.codec)
     paths = resolve(request, predictor=recipe.start is not None, progress=shown)
     return run.train(
-        recipe,
-        paths,
-        out,
-        identity=files_identity(paths.encoder, paths.tokenizer),
-        device=device,
-        threads=threads or (1 if request.embedded else None),
-        progress=not quiet,
-        resume=resume,
-        notify=render.Notices(not quiet),
-    )
+        recipe, paths, out, identity=files_identity(paths.encoder, paths.tokenizer),
+        device=device, threads=threads or (1 if request.embedded else None),
+        progress=not quiet, resume=resume, notify=render.Notices(not quiet),
+    )  # fmt: skip

@@ -175,13 +175,14 @@ def info(folder: Path) -> CacheInfo:
 
 
 def clear(folder: Path) -> int:
-    """Delete the cache in a folder; return the number of bytes freed."""
+    """Delete the cache in a folder; return the number of bytes freed. Raises CacheError."""
     freed = 0
-    for ending in ("", *_SIDE_FILES):
-        file = folder / (FILE + ending)
-        if file.exists():
-            freed += file.stat().st_size
-            file.unlink()
+    with _cache_errors():
+        for ending in ("", *_SIDE_FILES):
+            file = folder / (FILE + ending)
+            if file.exists():
+                freed += file.stat().st_size
+                file.unlink()
     return freed
 
 

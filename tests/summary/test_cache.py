@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sonar_cli.errors import CacheError
 from sonar_cli.summary import cache
 
 BIG = 10**7
@@ -106,3 +107,9 @@ def test_files_are_told_apart_by_place_size_and_time(tmp_path: Path) -> None:
     before = cache.files_identity(tmp_path)
     two.write_text("ab")
     assert cache.files_identity(tmp_path) != before
+
+
+def test_what_cannot_be_deleted_is_an_error_of_the_cache(tmp_path: Path) -> None:
+    (tmp_path / cache.FILE).mkdir()
+    with pytest.raises(CacheError):
+        cache.clear(tmp_path)
