@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.native import NativeCodec
@@ -76,27 +77,32 @@ def count_sentences(texts: Iterable[Sequence[str]]) -> Counter[str]:
 def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Tokenizer:
     """Train a SentencePiece unigram model of at most so many pieces; load it if it is there.
 
-    Bytes are pieces, so every text can be written. English is its only language.
+    Bytes are pieces, so every text can be written. English is its only language. Raises UsageError
+    for fewer pieces than the texts have characters.
     """
     file = folder / TOKENIZER_FILES[0]
     if not file.exists():
         import sentencepiece
 
         model = io.BytesIO()
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts),
-            model_writer=model,
-            model_type="unigram",
-            vocab_size=vocabulary,
-            hard_vocab_limit=False,
-            byte_fallback=True,
-            character_coverage=1.0,
-            normalization_rule_name="nmt_nfkc",
-            input_sentence_size=200_000,
-            shuffle_input_sentence=False,
-            num_threads=1,
-            minloglevel=2,
-        )
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                model_type="unigram",
+                vocab_size=vocabulary,
+                hard_vocab_limit=False,
+                byte_fallback=True,
+                character_coverage=1.0,
+                normalization_rule_name="nmt_nfkc",
+                input_sentence_size=200_000,
+                shuffle_input_sentence=False,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            why = str(error).partition("] ")[2].partition(". Increase")[0]
+            raise UsageError(f"no tokenizer of {vocabulary} pieces: {why or error}") from None
         folder.mkdir(parents=True, exist_ok=True)
         languages = json.dumps({"additional_special_tokens": [ENGLISH]}, indent=2) + "\n"
         (folder / LANGUAGE_FILES[0]).write_text(languages, encoding="utf-8")

@@ -127,6 +127,12 @@ def test_texts_of_a_corpus() -> None:
     assert list(random_texts({"a", "b"}, 20, 1)) == list(random_texts({"b", "a"}, 20, 1))
 
 
+def test_too_few_pieces(capsys, tmp_path: Path) -> None:
+    status, _, err = _train(capsys, tmp_path, "model.vocabulary=5")
+    assert status == 2 and "no tokenizer of 5 pieces: Vocabulary size is smaller" in err
+    assert err.count("\n") == 1
+
+
 def test_nothing_to_train_on(capsys, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("   \n")
