@@ -75,6 +75,8 @@ def train(
         raise UsageError("what is to be trained? Give a RECIPE: sonar-llm, lcm-mse, ... or a file")
     where = output or Path("runs") / Path(name).stem
     if name == MINI:
+        if show or dry_run:
+            raise UsageError("mini has no TOML recipe; --show and --dry-run are for the others")
         print(_mini(changes, where, device, seed or 0, threads, quiet, resume))
         return 0
     from sonar_cli.training import recipe as recipes
@@ -152,6 +154,8 @@ def _system(
     shown = session.shows_progress(OutputOptions(quiet=quiet))
     request = ModelRequest(recipe.start or recipe.codec)
     paths = resolve(request, predictor=recipe.start is not None, progress=shown)
+    if recipe.start is not None and paths.predictor is None:
+        raise UsageError(f"{recipe.start} is a codec alone; from= takes a model with a predictor")
     return run.train(
         recipe, paths, out, identity=files_identity(paths.encoder, paths.tokenizer),
         device=device, threads=threads or (1 if request.embedded else None),

@@ -12,7 +12,7 @@ from sonar_cli.hub.download import Hub
 from sonar_cli.model.names import CONFIG
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
 
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 Parts = dict[str, str | None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -113,12 +114,22 @@ class Recipe:
     train: Train = field(default_factory=Train)
 
     def __post_init__(self) -> None:
-        if self.model.hidden % self.model.heads and self.model.head_dim is None:
+        model = self.model
+        sizes = ("hidden", "ffn", "layers", "heads", "denoiser_layers", "diffusion_steps")
+        _check(self.data, self.train, model, sizes)
+        if model.hidden % model.heads and model.head_dim is None:
             raise UsageError(
-                f"model.heads {self.model.heads} does not divide model.hidden "
-                f"{self.model.hidden}; give model.head_dim"
+                f"model.heads {model.heads} does not divide model.hidden {model.hidden}; "
+                "give model.head_dim"
             )
-        _check(self.data, self.train, {"model.layers": self.model.layers})
+        if model.head_dim is not None and (model.head_dim < 2 or model.head_dim % 2):
+            raise UsageError(f"model.head_dim is an even number from 2, not {model.head_dim}")
+        if model.kv_heads is not None and (model.kv_heads < 1 or model.heads % model.kv_heads):
+            raise UsageError(
+                f"model.kv_heads {model.kv_heads} does not divide model.heads {model.heads}"
+            )
+        if not 0 <= model.dropout < 1:
+            raise UsageError(f"model.dropout is from 0 to below 1, not {model.dropout}")
 
     def toml(self) -> str:
         """Return the whole recipe, defaults included."""
@@ -137,27 +148,34 @@ class CodecRecipe:
     train: Train = field(default_factory=Train)
 
     def __post_init__(self) -> None:
+        sizes = ("width", "layers", "heads", "encoder_ffn", "decoder_ffn", "vocabulary")
+        _check(self.data, self.train, self.model, sizes)
         if self.model.width % self.model.heads:
             raise UsageError(
                 f"model.heads {self.model.heads} does not divide model.width {self.model.width}"
             )
-        _check(self.data, self.train, {"model.layers": self.model.layers})
 
     def toml(self) -> str:
         """Return the whole recipe, defaults included."""
         return _toml(asdict(self))
 
 
-def _check(data: Data, train: Train, more: dict[str, int]) -> None:
+def _check(data: Data, train: Train, model: Model | CodecShape, sizes: Sequence[str]) -> None:
     least = {
         "train.steps": train.steps,
         "train.batch": train.batch,
         "data.max_sentences": data.max_sentences,
-        **more,
+        **{f"model.{name}": getattr(model, name) for name in sizes},
     }
     for name, value in least.items():
         if value < 1:
             raise UsageError(f"{name} is at least 1, not {value}")
+    if not (0 < train.lr < math.inf):
+        raise UsageError(f"train.lr is a number above 0, not {train.lr}")
+    if not 0 <= train.beta2 < 1:
+        raise UsageError(f"train.beta2 is from 0 to below 1, not {train.beta2}")
+    if train.seed < 0:
+        raise UsageError(f"train.seed is at least 0, not {train.seed}")
     if not 0 < data.held_out < 1:
         raise UsageError(f"data.held_out is a share between 0 and 1, not {data.held_out}")
 
@@ -185,7 +203,11 @@ def read(name: str, changes: Sequence[str] = ()) -> Recipe | CodecRecipe:
     file = SHIPPED / f"{name}.toml" if name in names() else Path(name).expanduser()
     if not file.is_file():
         raise UsageError(f"{name}: no such recipe; shipped are {', '.join(names())}, or a file")
-    raw = schema.parse(file.read_text(encoding="utf-8"), name)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name}: no recipe in TOML ({error})") from None
+    raw = schema.parse(text, name)
     for change in changes:
         schema.override(raw, change)
     if "system" not in raw:

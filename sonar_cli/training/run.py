@@ -61,6 +61,8 @@ def train(
     one move at the end, model/. A run that was stopped goes on from its checkpoint. `identity`
     names the codec. Raises UsageError for data without a text, or another recipe in `out`.
     """
+    if (out / "recipe.json").exists():
+        raise UsageError(f"{out} holds the training of a codec or of mini; give another folder")
     if threads:
         torch.set_num_threads(threads)
     where = pick_device(device)

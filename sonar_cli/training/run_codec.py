@@ -63,6 +63,8 @@ def train_codec(
     checkpoint and log in codec/, recipe.toml, metrics.json and, in one move at the end, model/.
     Raises UsageError for data without sentences, and for another recipe in `out`.
     """
+    if (out / "corpus").exists():
+        raise UsageError(f"{out} holds the training of a system; give another folder")
     if threads:
         torch.set_num_threads(threads)
     where = pick_device(device)

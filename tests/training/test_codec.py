@@ -127,6 +127,28 @@ def test_texts_of_a_corpus() -> None:
     assert list(random_texts({"a", "b"}, 20, 1)) == list(random_texts({"b", "a"}, 20, 1))
 
 
+def test_one_folder_holds_one_training(trained: Path, capsys, tmp_path: Path) -> None:
+    system = ["train", "lcm-mse", "data.stories=20", "--device", "cpu", "-o"]
+    assert run([*system, str(trained)]) == 2
+    assert "holds the training of a codec" in capsys.readouterr().err
+    (tmp_path / "corpus").mkdir()
+    status, _, err = _train(capsys, tmp_path)
+    assert status == 2 and "holds the training of a system" in err
+
+
+def test_nothing_goes_on_from_a_codec_alone(trained: Path, capsys, tmp_path: Path) -> None:
+    assert run(["train", "finetune", f"from={trained}", "-o", str(tmp_path / "out")]) == 2
+    assert "is a codec alone" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_mini_has_nothing_to_show(capsys, tmp_path: Path) -> None:
+    for flag in ("--show", "--dry-run"):
+        assert run(["train", "mini", flag, "-o", str(tmp_path / "out")]) == 2
+        assert "no TOML recipe" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_too_few_pieces(capsys, tmp_path: Path) -> None:
     status, _, err = _train(capsys, tmp_path, "model.vocabulary=5")
     assert status == 2 and "no tokenizer of 5 pieces: Vocabulary size is smaller" in err

@@ -83,3 +83,29 @@ def test_broken_files_and_names(tmp_path: Path) -> None:
     file.write_text("codec = 'mini'")
     with pytest.raises(UsageError, match="system is missing"):
         recipe.read(str(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("lcm-mse", "model.heads=0", "model.heads is at least 1, not 0"),
+        ("codec", "model.width=0", "model.width is at least 1, not 0"),
+        ("codec", "model.heads=3", "model.heads 3 does not divide model.width 256"),
+        ("lcm-mse", "model.kv_heads=3", "model.kv_heads 3 does not divide model.heads 8"),
+        ("lcm-mse", "model.head_dim=3", "model.head_dim is an even number from 2, not 3"),
+        ("lcm-mse", "model.dropout=2", "model.dropout is from 0 to below 1, not 2"),
+        ("lcm-diffusion", "model.diffusion_steps=0", "model.diffusion_steps is at least 1"),
+        ("llm", "train.lr=nan", "train.lr is a number above 0, not nan"),
+        ("llm", "train.beta2=1.5", "train.beta2 is from 0 to below 1, not 1.5"),
+        ("llm", "train.seed=-1", "train.seed is at least 0, not -1"),
+    ],
+)
+def test_values_that_nothing_can_be_built_from(name: str, change: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        recipe.read(name, [change])
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "bin.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="no recipe in TOML"):
+        recipe.read(str(tmp_path / "bin.toml"))
