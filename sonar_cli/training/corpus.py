@@ -26,9 +26,9 @@ from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE
 from sonar_cli.model.systems.state import LCM_END
 from sonar_cli.options import ENGLISH, InputOptions
 from sonar_cli.text.inputs import read_texts
-from sonar_cli.training.batches import Ints, Rows
+from sonar_cli.training.batches import Batches, Ints, Rows
 from sonar_cli.training.loop import bar
-from sonar_cli.training.recipe import Data
+from sonar_cli.training.recipe import Data, Train
 from sonar_cli.training.record import digest, write_whole
 from sonar_cli.world import stories as world
 
@@ -60,6 +60,11 @@ class Corpus:
     ends: npt.NDArray[np.bool_]
     train: Ints
     valid: Ints
+
+    def batches(self, train: Train) -> Batches:
+        """Return the batches of training texts that a recipe asks for, as rows of `train`."""
+        lengths = self.documents.lengths[self.train]
+        return Batches(lengths, min(train.batch, len(lengths)), train.seed)
 
     def sequence(self, text: int, first: Sequence[int], last: int) -> list[int]:
         """Return a text's sentences as numbers: `first` in front and, if it ends, `last` behind."""

@@ -22,7 +22,6 @@ from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
 from sonar_cli.options import ModelPaths, Runtime
 from sonar_cli.training import corpus as corpora
-from sonar_cli.training.batches import Batches
 from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.systems import build_network, texts_loss
 
@@ -88,7 +87,7 @@ def _timed_steps(
 ) -> Iterator[float]:
     """Take whole steps, the optimizer's update included; yield the seconds of each."""
     loss = texts_loss(network, recipe, codec, corpus, device)
-    batches = _batches(recipe, corpus)
+    batches = corpus.batches(recipe.train)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.train.lr, fused=True)
     for step in range(_STEPS):
         began = perf_counter()
@@ -101,13 +100,8 @@ def _timed_steps(
         yield perf_counter() - began
 
 
-def _batches(recipe: Recipe, corpus: corpora.Corpus) -> Batches:
-    lengths = corpus.documents.lengths[corpus.train]
-    return Batches(lengths, min(recipe.train.batch, len(lengths)), recipe.train.seed)
-
-
 def _sizes(recipe: Recipe, corpus: corpora.Corpus) -> dict[str, float]:
-    batches = _batches(recipe, corpus)
+    batches = corpus.batches(recipe.train)
     tokens, sentences = corpus.tokens.lengths, 0
     counted = 0
     for step in range(_STEPS):

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from sonar_cli.errors import CheckpointError, TrainingError
+from sonar_cli.training.recipe import Train
 from sonar_cli.training.record import ADVICE, Record, require_same, write_whole
 
 # Computes the loss of a step from its number: a scalar with gradients.
@@ -69,6 +70,15 @@ class Schedule:
             return self.lr
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * 0.5 * (1 + math.cos(math.pi * progress))
+
+    @classmethod
+    def of(cls, train: Train) -> Schedule:
+        """Return the schedule that a recipe asks for."""
+        return cls(
+            train.steps, train.lr, train.warmup, train.weight_decay, train.clip, train.seed,
+            betas=(0.9, train.beta2), eps=train.eps, decay=train.decay,
+            evaluate_every=train.validate_every, save_seconds=train.save_seconds,
+        )  # fmt: skip
 
 
 def fit(

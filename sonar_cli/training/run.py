@@ -20,7 +20,6 @@ from sonar_cli.model.formats.system import save_system
 from sonar_cli.model.load import load_codec, pick_device
 from sonar_cli.options import GenerationOptions, ModelPaths, Runtime
 from sonar_cli.pipeline import write_many
-from sonar_cli.training.batches import Batches
 from sonar_cli.training.corpus import Corpus, corpus_digest, prepare
 from sonar_cli.training.loop import Schedule, fit
 from sonar_cli.training.recipe import Recipe
@@ -108,8 +107,7 @@ def _fit(
     resume: bool,
 ) -> None:
     how = recipe.train
-    lengths = corpus.documents.lengths[corpus.train]
-    batches = Batches(lengths, min(how.batch, len(lengths)), how.seed)
+    batches = corpus.batches(how)
 
     def step_loss(step: int) -> Tensor:
         texts = corpus.train[batches.at(step)].tolist()
@@ -122,15 +120,10 @@ def _fit(
     def describe(step: int) -> str:
         return f"texts {', '.join(map(str, sorted(corpus.train[batches.at(step)].tolist())))}"
 
-    schedule = Schedule(
-        how.steps, how.lr, how.warmup, how.weight_decay, how.clip, how.seed,
-        betas=(0.9, how.beta2), eps=how.eps, decay=how.decay,
-        evaluate_every=how.validate_every, save_seconds=how.save_seconds,
-    )  # fmt: skip
     made_of = {name: value for name, value in asdict(recipe).items() if name != "train"}
     made_of |= {"batch": how.batch, "corpus": corpus_digest(corpus)}
     fit(
-        {"network": network}, step_loss, schedule, out,
+        {"network": network}, step_loss, Schedule.of(how), out,
         name=recipe.system, recipe=made_of, evaluate=validate, describe=describe,
         progress=progress, resume=resume,
     )  # fmt: skip

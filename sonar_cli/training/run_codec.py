@@ -83,15 +83,11 @@ def train_codec(
         codec = _started(start, out / "tokenizer")
     codec.encoder.to(where)
     codec.decoder.to(where)
-    schedule = Schedule(
-        how.steps, how.lr, how.warmup, how.weight_decay, how.clip, how.seed,
-        betas=(0.9, how.beta2), eps=how.eps, decay=how.decay,
-        evaluate_every=how.validate_every, save_seconds=how.save_seconds,
-    )  # fmt: skip
     objective = recipe.objective
     fit_codec(
-        codec, texts, probe, schedule, out / "codec", batch=how.batch, noise=objective.noise,
-        masked=objective.masked, progress=progress, resume=resume,
+        codec, texts, probe, Schedule.of(how), out / "codec",
+        batch=how.batch, noise=objective.noise, masked=objective.masked,
+        progress=progress, resume=resume,
     )  # fmt: skip
     write_whole(out / "metrics.json", json.dumps(_figures(codec, probe), indent=2) + "\n")
     return _export(codec, out)
