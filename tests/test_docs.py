@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import click
@@ -24,7 +23,6 @@ import pytest
 
 from sonar_cli import SonarLLM
 from sonar_cli.cli import cli, run
-from sonar_cli.mini import recipe
 from sonar_cli.text.sentences import split
 from sonar_cli.world import stories as world
 from sonar_cli.world import words
@@ -69,9 +67,8 @@ CHECKS = ("python -m pytest", "ruff check", "mypy", "oracle.sh", "tests.test_doc
 HUB = ("-m 900m", "models pull")
 LOCAL = ("checkpoint.pt",)
 ORIGINAL = ("--codec sonar-space", "--against sonar-space")
-TRAINING = ("sonar-llm train mini",)
 SYSTEMS = ("sonar-llm train", "runs/")
-SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + TRAINING + SYSTEMS
+SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + SYSTEMS
 
 
 def _lines() -> list[str]:
@@ -151,7 +148,7 @@ SHORT = {
 
 def test_there_are_lines_of_every_kind() -> None:
     assert len(PLAIN) >= 8
-    for parts in (SET_UP, CHECKS, HUB, LOCAL, ORIGINAL, TRAINING):
+    for parts in (SET_UP, CHECKS, HUB, LOCAL, ORIGINAL, SYSTEMS):
         assert _with(parts), parts
 
 
@@ -220,31 +217,6 @@ def test_a_line_that_needs_sonar_space_says_so(line: str, folder: Path) -> None:
         assert "sonar-space" in done.stderr
 
 
-@pytest.mark.parametrize("line", _with(TRAINING))
-def test_a_training_line_runs(
-    line: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # The real sizes take an hour and a half; these go the same way in seconds.
-    tiny = partial(
-        recipe.Sizes,
-        codec_stories=40,
-        predictor_stories=10,
-        vocabulary=420,
-        codec_steps=2,
-        codec_batch=8,
-        vector_steps=2,
-        sentence_steps=2,
-        predictor_batch=2,
-        probe=2,
-    )
-    monkeypatch.setattr(recipe, "Sizes", tiny)
-    monkeypatch.chdir(folder)
-    assert run([*shlex.split(line)[1:], "--device", "cpu", "--quiet"]) == 0
-    model = folder / capsys.readouterr().out.strip()
-    assert model == folder / "runs" / "mini" / "model"
-    assert (model / "predictor" / "config.json").is_file()
-
-
 # The real sizes take minutes; these go the same way in seconds.
 SMALL = (
     "train.steps=2 train.batch=2 model.hidden=32 model.ffn=48 model.heads=2 model.layers=1 "
@@ -256,14 +228,21 @@ SMALL_CODEC = (
 )
 
 
+SMALL_MODEL = (
+    "codec.data.stories=40 codec.model.vocabulary=420 codec.train.steps=2 codec.train.batch=8 "
+    "predictor.data.stories=20 predictor.objective.vector_steps=2 predictor.train.steps=2"
+)
+
+
 def test_the_training_pages_lines_run(folder: Path) -> None:
     """One after the other, since later ones use what earlier ones trained."""
-    lines = [line for line in _with(SYSTEMS) if line not in _with(TRAINING)]
+    lines = _with(SYSTEMS)
     assert sum("train " in line for line in lines) >= 3
     for line in lines:
         more = {
             "finetune": "train.steps=2 train.batch=2",
             "train codec": SMALL_CODEC,
+            "train mini": SMALL_MODEL,
             "train ": SMALL,
             "continue": "-n 1 --max-tokens 8",
         }

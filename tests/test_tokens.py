@@ -16,6 +16,7 @@ from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
 from sonar_cli.options import GenerationOptions
 from sonar_cli.pipeline import in_order
 from sonar_cli.tokens import generate_many
+from sonar_cli.training.objectives import next_token_loss
 from sonar_cli.world import stories as world
 
 STORIES = [story.sentences[:5] for story in world.stories(4, 3)]
@@ -36,10 +37,10 @@ def system() -> TokenLLMSystem:
     optimizer = torch.optim.AdamW(made.model.parameters(), lr=5e-3)
     for _ in range(120):
         optimizer.zero_grad()
-        loss = made.model.loss(ids)
-        loss.backward()
+        loss = next_token_loss(made.model, ids)
+        (loss.total / loss.weight).backward()
         optimizer.step()
-    assert loss.item() < 0.1
+    assert loss.mean < 0.1
     made.model.eval().requires_grad_(False)
     return made
 
@@ -126,9 +127,11 @@ def test_loss_is_the_mean_over_tokens(system: TokenLLMSystem) -> None:
     logits = system.model(torch.tensor(rows)).log_softmax(-1)
     targets = [(0, 0, 9), (0, 1, 10), (0, 2, EOS), (1, 0, 11), (1, 1, EOS)]
     expected = -sum(float(logits[target]) for target in targets) / len(targets)
-    assert float(system.model.loss(torch.tensor(rows))) == pytest.approx(expected, rel=1e-4)
+    found = next_token_loss(system.model, torch.tensor(rows))
+    assert (found.weight, found.tokens) == (5, 5)
+    assert found.mean == pytest.approx(expected, rel=1e-4)
     untrained = TokenLLM(system.model.config)
-    uniform = untrained.loss(torch.tensor(rows)).item()
+    uniform = next_token_loss(untrained, torch.tensor(rows)).mean
     assert uniform == pytest.approx(math.log(system.model.config.vocab_size), abs=0.3)
 
 

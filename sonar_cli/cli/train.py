@@ -11,10 +11,13 @@ from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import device, quiet
 from sonar_cli.errors import UsageError
-from sonar_cli.options import ModelRequest, OutputOptions
+from sonar_cli.options import ModelRequest, OutputOptions, Runtime
 
 if TYPE_CHECKING:
-    from sonar_cli.training.recipe import CodecRecipe, Recipe
+    from sonar_cli.model.codec.native import NativeCodec
+    from sonar_cli.options import ModelPaths
+    from sonar_cli.training.place import Place
+    from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe
 
 MINI = "mini"
 
@@ -22,7 +25,8 @@ MINI = "mini"
 @click.command(cls=Command, short_help="Train a system from a recipe.")
 @argument(
     "recipe", required=False, metavar="RECIPE",
-    help="sonar-llm, lcm-mse, lcm-diffusion, llm, finetune, codec, mini, or a TOML file.",
+    help="sonar-llm, lcm-mse, lcm-diffusion, llm, finetune, codec, mini, paper, tinystories, or a "
+    "TOML file.",
 )  # fmt: skip
 @argument(
     "changes", nargs=-1, metavar="[KEY=VALUE]...",
@@ -46,6 +50,10 @@ MINI = "mini"
     "--seed", type=click.IntRange(0), metavar="N", envvar="SONAR_LLM_TRAIN_SEED",
     help="Of the texts, the first weights and the order of batches (default: the recipe's, or 0).",
 )  # fmt: skip
+@option(
+    "--log-to", type=click.Choice(["tensorboard"]), metavar="tensorboard",
+    help="Also log for TensorBoard, to DIR/tensorboard.",
+)  # fmt: skip
 @option("--resume/--no-resume", default=True, help="Go on where an earlier run stopped (default).")
 @device
 @quiet
@@ -57,6 +65,7 @@ def train(
     show: bool,
     dry_run: bool,
     seed: int | None,
+    log_to: str | None,
     resume: bool,
     device: str,
     threads: int | None,
@@ -74,90 +83,84 @@ def train(
     if name is None:
         raise UsageError("what is to be trained? Give a RECIPE: sonar-llm, lcm-mse, ... or a file")
     where = output or Path("runs") / Path(name).stem
-    if name == MINI:
-        if show or dry_run:
-            raise UsageError("mini has no TOML recipe; --show and --dry-run are for the others")
-        print(_mini(changes, where, device, seed or 0, threads, quiet, resume))
-        return 0
     from sonar_cli.training import recipe as recipes
+    from sonar_cli.training.place import Place
+    from sonar_cli.training.processes import first_of_launch
 
-    seeded = [] if seed is None else [f"train.seed={seed}"]
-    read = recipes.read(name, [*changes, *seeded])
+    read = recipes.read(name, changes, seed)
     if show:
         print(read.toml(), end="")
         return 0
-    if isinstance(read, recipes.CodecRecipe):
-        if dry_run:
-            raise UsageError("--dry-run knows systems, not codecs")
-        print(_codec(read, where, device, threads, quiet, resume))
-    elif dry_run:
+    if dry_run:
         _dry_run(read, device, threads)
-    else:
-        print(_system(read, where, device, threads, quiet, resume))
+        return 0
+    first = first_of_launch()
+    place = Place(device, threads, not quiet, render.Notices(not quiet), log_to)
+    folder = _train(read, where, place, resume)
+    if first:
+        print(folder)
     return 0
 
 
-def _mini(
-    changes: tuple[str, ...],
-    out: Path,
-    device: str,
-    seed: int,
-    threads: int | None,
-    quiet: bool,
-    resume: bool,
+def _train(
+    recipe: CodecRecipe | ModelRecipe | Recipe, out: Path, place: Place, resume: bool
 ) -> Path:
-    from sonar_cli.mini import recipe as mini
+    from sonar_cli.training import recipe as recipes
+    from sonar_cli.training.run_codec import train_codec
+    from sonar_cli.training.run_model import train_model
 
-    if changes:
-        raise UsageError(f"the recipe mini has no keys to change: {' '.join(changes)}")
-    return mini.train(
-        out, device=device, seed=seed, threads=threads, progress=not quiet, resume=resume
-    )
+    if isinstance(recipe, recipes.ModelRecipe):
+        return train_model(recipe, out, place=place, resume=resume)
+    if isinstance(recipe, recipes.CodecRecipe):
+        return train_codec(recipe, _codec_to_start(recipe, place), out, place=place, resume=resume)
+    return _system(recipe, out, place, resume)
 
 
-def _codec(
-    recipe: CodecRecipe, out: Path, device: str, threads: int | None, quiet: bool, resume: bool
-) -> Path:
-    from sonar_cli import render
+def _codec_to_start(recipe: CodecRecipe, place: Place) -> ModelPaths | None:
     from sonar_cli.hub.resolve import resolve
-    from sonar_cli.training import run_codec
 
-    shown = session.shows_progress(OutputOptions(quiet=quiet))
-    start = None
-    if recipe.start is not None:
-        start = resolve(ModelRequest(recipe.start), predictor=False, progress=shown)
-    return run_codec.train_codec(
-        recipe, start, out, device=device, threads=threads, progress=not quiet, resume=resume,
-        notify=render.Notices(not quiet),
-    )  # fmt: skip
+    if recipe.start is None:
+        return None
+    return resolve(ModelRequest(recipe.start), predictor=False, progress=_shows(place))
 
 
-def _dry_run(recipe: Recipe, device: str, threads: int | None) -> None:
+def _dry_run(recipe: CodecRecipe | ModelRecipe | Recipe, device: str, threads: int | None) -> None:
     from sonar_cli import render
+    from sonar_cli.training import dry_run as dry
+    from sonar_cli.training import recipe as recipes
+
+    if isinstance(recipe, recipes.ModelRecipe):
+        found = dry.dry_run_model(recipe, device, threads)
+    elif isinstance(recipe, recipes.CodecRecipe):
+        found = dry.dry_run_codec(recipe, device, threads)[1]
+    else:
+        name = MINI if recipe.codec == dry.RANDOM else recipe.codec
+        found = dry.dry_run(recipe, _codec(name, device), device, threads)
+    render.print_record(found, "text")
+
+
+def _codec(model: str, device: str) -> NativeCodec:
     from sonar_cli.hub.resolve import resolve
-    from sonar_cli.training.dry_run import dry_run
+    from sonar_cli.model.codec.native import NativeCodec
+    from sonar_cli.model.load import load_codec
 
-    request = ModelRequest(recipe.codec)
-    paths = resolve(request, predictor=False)
-    threads = threads or (1 if request.embedded else None)
-    render.print_record(dry_run(recipe, paths, device, threads), "text")
+    found = load_codec(resolve(ModelRequest(model), predictor=False), Runtime(device))
+    assert isinstance(found, NativeCodec)  # no other is asked for
+    return found
 
 
-def _system(
-    recipe: Recipe, out: Path, device: str, threads: int | None, quiet: bool, resume: bool
-) -> Path:
-    from sonar_cli import render
+def _system(recipe: Recipe, out: Path, place: Place, resume: bool) -> Path:
     from sonar_cli.hub.resolve import resolve
     from sonar_cli.summary.cache import files_identity
     from sonar_cli.training import run
 
-    shown = session.shows_progress(OutputOptions(quiet=quiet))
     request = ModelRequest(recipe.start or recipe.codec)
-    paths = resolve(request, predictor=recipe.start is not None, progress=shown)
+    paths = resolve(request, predictor=recipe.start is not None, progress=_shows(place))
     if recipe.start is not None and paths.predictor is None:
         raise UsageError(f"{recipe.start} is a codec alone; from= takes a model with a predictor")
-    return run.train(
-        recipe, paths, out, identity=files_identity(paths.encoder, paths.tokenizer),
-        device=device, threads=threads or (1 if request.embedded else None),
-        progress=not quiet, resume=resume, notify=render.Notices(not quiet),
-    )  # fmt: skip
+    identity = files_identity(paths.encoder, paths.tokenizer)
+    return run.train(recipe, paths, out, identity=identity, place=place, resume=resume)
+
+
+def _shows(place: Place) -> bool:
+    return session.shows_progress(OutputOptions(quiet=not place.progress))

@@ -34,6 +34,11 @@ class TransformerConfig:
     max_len: int
 
 
+# SONAR's published codec.
+SONAR_ENCODER = TransformerConfig(256_206, 1024, 24, 16, 8192, ENCODER_MAX_LEN)
+SONAR_DECODER = TransformerConfig(256_206, 1024, 24, 16, 8192, DECODER_MAX_LEN)
+
+
 @dataclass(frozen=True)
 class RopeScaling:
     """Scaling of rotary frequencies of type "llama3"; `original_max_len` is in positions."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.tokenizer import PAD
 
 Ints = npt.NDArray[np.int64]
@@ -108,3 +109,19 @@ class Batches:
             batches += [part[cut - self.batch_size : cut] for cut in cuts]
         mixed = random.permutation(len(batches))
         return [batches[i] for i in mixed] or [order]
+
+
+def parts_of(batch: int, micro_batch: int, processes: int) -> int:
+    """Return in how many parts a batch is computed, as many for each of the processes.
+
+    A part is `batch[number::parts]`, at most `micro_batch` rows where that is not 0. Raises
+    UsageError for a batch of fewer rows than processes.
+
+    >>> parts_of(24, micro_batch=5, processes=2)
+    6
+    """
+    if batch < processes:
+        raise UsageError(f"train.batch is at least the number of processes, {processes}")
+    each = batch // processes
+    own = min(each, -(-batch // (processes * micro_batch))) if micro_batch else 1
+    return own * processes

@@ -27,10 +27,12 @@ from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_C
 from sonar_cli.model.systems.state import LCM_END
 from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import Batches, Rows
-from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.loop import Means, PartLoss, Shown, fit
+from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import reconstruction_loss
 from sonar_cli.training.recipe import CodecShape
 from sonar_cli.training.record import digest
+from sonar_cli.training.schedule import Schedule
 
 # Sentences that no text has and every system needs.
 MARKS = (BEGIN_SENTENCE, END_SENTENCE, LCM_END, SUMMARY_CUE)
@@ -137,7 +139,8 @@ def fit_codec(
     batch: int,
     noise: float = 0.0,
     masked: float = 0.0,
-    progress: bool = True,
+    means: Means | None = None,
+    shown: Shown | None = None,
     resume: bool = True,
 ) -> NativeCodec:
     """Train a codec, in place, to give sentences back from their vectors; return it frozen.
@@ -146,19 +149,11 @@ def fit_codec(
     the encoder reads is unknown to it, and the decoder has to write them all the same. At each
     validation the share of `probe` that comes back exactly is logged.
     """
-    encoder, decoder, tokenizer = codec.encoder, codec.decoder, codec.tokenizer
-    target = Rows.of(tokenizer.target(text, ENGLISH)[:DECODER_MAX_LEN] for text in texts)
-    source = Rows.of(tokenizer.source(text, ENGLISH)[:ENCODER_MAX_LEN] for text in texts)
-    batches = Batches(target.lengths, min(batch, len(texts)), schedule.seed)
+    encoder, decoder = codec.encoder, codec.decoder
+    parts = means.parts if means else 1
+    loss = codec_loss(codec, texts, batch, schedule.seed, parts, noise, masked)
 
-    def loss(step: int) -> Tensor:
-        rows = batches.at(step)
-        read, written = (each.padded(rows, codec.device) for each in (source, target))
-        if masked:
-            read = _masked(read, masked)
-        return reconstruction_loss(encoder, decoder, read, written, noise=noise)
-
-    def exact() -> Mapping[str, float]:
+    def exact(step: int) -> Mapping[str, float]:
         decoded = codec.decode(codec.encode(probe), beam_size=1, max_tokens=40, batch_size=100)
         right = sum(each.text == text for each, text in zip(decoded, probe, strict=True))
         return {"exact": right / len(probe)}
@@ -167,7 +162,7 @@ def fit_codec(
         "codec_batch": batch,
         "noise": noise,
         "masked": masked,
-        "sentences": digest([source.flat, source.starts, target.flat, target.starts]),
+        "sentences": digest(texts),
         "encoder": asdict(encoder.config),
         "decoder": asdict(decoder.config),
     }
@@ -175,12 +170,37 @@ def fit_codec(
     for module in modules.values():
         module.requires_grad_(True).train()
     fit(
-        modules, loss, schedule, folder, name="codec", recipe=recipe,
-        evaluate=exact if probe else None, progress=progress, resume=resume,
+        modules, loss, schedule, folder, recipe=recipe, evaluate=exact if probe else None,
+        means=means, shown=shown, resume=resume,
     )  # fmt: skip
     for module in modules.values():
         module.requires_grad_(False).eval()
     return codec
+
+
+def codec_loss(
+    codec: NativeCodec,
+    texts: Sequence[str],
+    batch: int,
+    seed: int,
+    parts: int,
+    noise: float = 0.0,
+    masked: float = 0.0,
+) -> PartLoss:
+    """Return the loss of a part of a step's batch: `batch` of the texts in `parts` parts."""
+    tokenizer = codec.tokenizer
+    target = Rows.of(tokenizer.target(text, ENGLISH)[:DECODER_MAX_LEN] for text in texts)
+    source = Rows.of(tokenizer.source(text, ENGLISH)[:ENCODER_MAX_LEN] for text in texts)
+    batches = Batches(target.lengths, min(batch, len(texts)), seed)
+
+    def loss(step: int, part: int) -> Loss:
+        rows = batches.at(step)[part::parts]
+        read, written = (each.padded(rows, codec.device) for each in (source, target))
+        if masked:
+            read = _masked(read, masked)
+        return reconstruction_loss(codec.encoder, codec.decoder, read, written, noise=noise)
+
+    return loss
 
 
 def _masked(ids: Tensor, share: float) -> Tensor:

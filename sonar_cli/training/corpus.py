@@ -22,19 +22,19 @@ from torch import Tensor
 
 from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.base import Codec
-from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE
+from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.state import LCM_END
 from sonar_cli.options import ENGLISH, InputOptions
 from sonar_cli.text.inputs import read_texts
 from sonar_cli.training.batches import Batches, Ints, Rows
-from sonar_cli.training.loop import bar
+from sonar_cli.training.progress import bar
 from sonar_cli.training.recipe import Data, Train
 from sonar_cli.training.record import digest, write_whole
 from sonar_cli.world import stories as world
 
 # Sentences that every corpus begins with, whatever its texts.
-SPECIAL = (BEGIN_SENTENCE, END_SENTENCE, LCM_END)
-BEGIN, END, END_OF_TEXT = range(len(SPECIAL))
+SPECIAL = (BEGIN_SENTENCE, END_SENTENCE, LCM_END, SUMMARY_CUE)
+BEGIN, END, END_OF_TEXT, CUE = range(len(SPECIAL))
 WORLD = "world"
 # What a folder is searched for.
 _ENDINGS = (".txt", ".md", ".markdown", ".html", ".htm", ".eml", ".jsonl")
@@ -80,6 +80,17 @@ class Corpus:
             vectors[row, : len(numbers)] = torch.from_numpy(self.vectors[list(numbers)]).float()
             mask[row, : len(numbers)] = True
         return vectors, mask
+
+    def tokens_of(self, sequences: Sequence[Sequence[int]]) -> int:
+        """Return how many tokens the sentences of sequences have."""
+        lengths = self.tokens.starts
+        return sum(int(lengths[n + 1] - lengths[n]) for numbers in sequences for n in numbers)
+
+    def longest_before(self, sentence: int) -> int:
+        """Return the most sentences that a text has before a sentence, 0 where none has it."""
+        places = np.flatnonzero(self.documents.flat == sentence)
+        texts = np.searchsorted(self.documents.starts, places, side="right") - 1
+        return int((places - self.documents.starts[texts]).max(initial=0))
 
     def pieces(self, text: int) -> list[int]:
         """Return a text's token ids, sentence after sentence, without language and ends."""

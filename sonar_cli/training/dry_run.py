@@ -13,46 +13,64 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.native import NativeCodec
-from sonar_cli.model.load import load_codec, pick_device
+from sonar_cli.model.recompute import set_recompute
+from sonar_cli.model.shapes import SONAR_DECODER
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
-from sonar_cli.options import ModelPaths, Runtime
-from sonar_cli.training import corpus as corpora
-from sonar_cli.training.recipe import Recipe
-from sonar_cli.training.systems import build_network, texts_loss
+from sonar_cli.training.codec import build_codec, codec_loss, train_tokenizer
+from sonar_cli.training.corpus import Corpus, documents, prepare
+from sonar_cli.training.loop import Means, PartLoss
+from sonar_cli.training.loss import Loss
+from sonar_cli.training.place import Place, means_of
+from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe, Train
+from sonar_cli.training.systems import TextsLoss, build_network, texts_loss, vectors_loss
 
+# The name of a codec of SONAR's size with random weights, for a look at what one would take.
+RANDOM = "random"
 # Texts that the steps are tried on, and steps: the first of them is not counted.
 _TEXTS, _STEPS = 200, 4
 
 
 def dry_run(
-    recipe: Recipe, paths: ModelPaths, device: str = "auto", threads: int | None = None
+    recipe: Recipe, codec: NativeCodec, device: str = "auto", threads: int | None = None
 ) -> dict[str, Any]:
     """Try a few steps of a recipe on its first texts; return what the whole would take.
 
     `flops_a_step` counts 6 a parameter and position, forward and backward, and for SONAR-LLM's
-    frozen decoder 4 a parameter and token, since its weights have no gradients. `peak_bytes` is the
-    most memory that this process had (on CUDA: that was allocated there). Encoding the texts comes
-    on top of `hours`; SONAR-LLM's `vector_steps` are timed as such.
+    frozen decoder 4 a parameter and token, since its weights have no gradients; what gradient
+    checkpointing computes again is not counted. `peak_bytes` is the most memory that this process
+    had (on CUDA: that was allocated there). Encoding the texts comes on top of `hours`. With the
+    codec `RANDOM` the decoder is one of SONAR's size with random weights.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    where = pick_device(device)
-    codec = load_codec(paths, Runtime(device))
-    assert isinstance(codec, NativeCodec)
+    processes, where = Place(device, threads).processes()
     with TemporaryDirectory() as folder:
         corpus = _first_texts(Path(folder), recipe, codec)
+        if recipe.codec == RANDOM:
+            codec, corpus = _full_size(codec, corpus, where)
         network = build_network(recipe, codec, corpus).to(where)
-        made = (network, recipe, codec, corpus, where)
-        step = median(list(_timed_steps(*made))[1:])
-        cheap = recipe.objective.vector_steps if recipe.system == "sonar-llm" else 0
-        vector_step = median(list(_timed_steps(*made, vectors_only=True))[1:]) if cheap else 0.0
+        set_recompute((network, codec.decoder), recipe.train.gradient_checkpointing)
+        batches = corpus.batches(recipe.train)
+        means = means_of(recipe.train, batches.batch_size, processes, where)
+
+        def timed(loss: TextsLoss) -> float:
+            def part(step: int, part: int) -> Loss:
+                return loss(corpus.train[batches.at(step)[part :: means.parts]].tolist())
+
+            return median(list(_timed_steps({"network": network}, part, recipe.train, means))[1:])
+
+        step = timed(texts_loss(network, recipe, codec, corpus, where))
+        cheap = recipe.objective.vector_steps if isinstance(network, Predictor) else 0
+        vector_step = 0.0
+        if cheap and isinstance(network, Predictor):
+            vector_step = timed(vectors_loss(network, corpus, where))
         sizes = _sizes(recipe, corpus)
-    seconds = vector_step * cheap + step * (recipe.train.steps - cheap)
+    seconds = vector_step * cheap + step * recipe.train.steps
     return {
         "system": recipe.system,
         "parameters": sum(each.numel() for each in network.parameters()),
@@ -66,41 +84,105 @@ def dry_run(
     }
 
 
-def _first_texts(folder: Path, recipe: Recipe, codec: NativeCodec) -> corpora.Corpus:
+def dry_run_model(
+    recipe: ModelRecipe, device: str = "auto", threads: int | None = None
+) -> dict[str, Any]:
+    """Try a few steps of the codec and then, with it, of the system."""
+    codec, codec_figures = dry_run_codec(recipe.codec, device, threads)
+    figures = dry_run(recipe.predictor, codec, device, threads)
+    return {"codec": codec_figures, "predictor": figures}
+
+
+def dry_run_codec(
+    recipe: CodecRecipe, device: str = "auto", threads: int | None = None
+) -> tuple[NativeCodec, dict[str, Any]]:
+    """Try a few steps of a codec's recipe on its first texts; return what the whole would take.
+
+    The codec of these few steps is returned first. The figures are those of `dry_run`; FLOPs are 6
+    a parameter and token of encoder and decoder. The tokenizer is made of the first texts, so that
+    it may have fewer pieces than the whole.
+    """
+    processes, where = Place(device, threads).processes()
     data = replace(recipe.data, stories=min(recipe.data.stories, _TEXTS))
-    texts = islice(corpora.documents(data, lambda line: None), _TEXTS)
+    texts = [each for text in islice(documents(data, lambda line: None), _TEXTS) for each in text]
+    how, objective = recipe.train, recipe.objective
+    with TemporaryDirectory() as folder:
+        tokenizer = train_tokenizer(Path(folder), texts, recipe.model.vocabulary)
+    codec = build_codec(tokenizer, recipe.model)
+    for half in (codec.encoder, codec.decoder):
+        half.to(where)
+    set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
+    means = means_of(how, min(how.batch, len(texts)), processes, where)
+    loss = codec_loss(
+        codec, texts, how.batch, how.seed, means.parts, objective.noise, objective.masked
+    )
+    modules: dict[str, nn.Module] = {"encoder": codec.encoder, "decoder": codec.decoder}
+    tokens = sum(loss(step, part).tokens for step in range(_STEPS) for part in range(means.parts))
+    step = median(list(_timed_steps(modules, loss, how, means))[1:])
+    parameters = sum(each.numel() for half in modules.values() for each in half.parameters())
+    for module in modules.values():
+        module.requires_grad_(False).eval()
+    return codec, {
+        "system": recipe.system,
+        "parameters": parameters,
+        "tokens_a_step": round(tokens / _STEPS, 1),
+        "flops_a_step": 6 * parameters * tokens / _STEPS,
+        "seconds_a_step": round(step, 4),
+        "tokens_a_second": round(tokens / _STEPS / step, 1),
+        "steps": how.steps,
+        "hours": round(step * how.steps / 3600, 3),
+        "peak_bytes": _peak(where),
+    }
+
+
+def _full_size(
+    codec: NativeCodec, corpus: Corpus, device: torch.device
+) -> tuple[NativeCodec, Corpus]:
+    """Return a codec with a decoder of SONAR's size and random weights, and vectors of its width.
+
+    The encoder, which training does not need, and the tokenizer stay: their ids are among SONAR's.
+    """
+    decoder = TextDecoder(SONAR_DECODER).to(device).requires_grad_(False).eval()
+    made = NativeCodec(codec.encoder, decoder, codec.tokenizer)
+    width = SONAR_DECODER.width
+    random = np.random.default_rng(0).standard_normal((len(corpus.vectors), width))
+    # SONAR's vectors have a norm of about 0.2.
+    vectors = (random * 0.2 / width**0.5).astype(np.float16)
+    return made, replace(corpus, vectors=vectors)
+
+
+def _first_texts(folder: Path, recipe: Recipe, codec: NativeCodec) -> Corpus:
+    data = replace(recipe.data, stories=min(recipe.data.stories, _TEXTS))
+    texts = islice(documents(data, lambda line: None), _TEXTS)
     lines = folder / "texts"
     lines.mkdir()
     for number, text in enumerate(texts):
         (lines / f"{number:04}.txt").write_text("\n\n".join(text), encoding="utf-8")
     few = replace(data, path=str(lines))
-    return corpora.prepare(folder / "corpus", few, codec, "", False, lambda line: None)
+    return prepare(folder / "corpus", few, codec, "", False, lambda line: None)
 
 
 def _timed_steps(
-    network: nn.Module,
-    recipe: Recipe,
-    codec: NativeCodec,
-    corpus: corpora.Corpus,
-    device: torch.device,
-    vectors_only: bool = False,
+    modules: dict[str, nn.Module], loss: PartLoss, how: Train, means: Means
 ) -> Iterator[float]:
     """Take whole steps, the optimizer's update included; yield the seconds of each."""
-    loss = texts_loss(network, recipe, codec, corpus, device)
-    batches = corpus.batches(recipe.train)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.train.lr, fused=True)
+    parameters = [each for module in modules.values() for each in module.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=how.lr, fused=True)
     for step in range(_STEPS):
         began = perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        loss(corpus.train[batches.at(step)].tolist(), vectors_only).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.train.clip)
+        for part in means.own:
+            with means.autocast():
+                found = loss(step, part)
+            found.total.backward()
+        nn.utils.clip_grad_norm_(parameters, how.clip)
         optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        if means.device == "cuda":
+            torch.cuda.synchronize()
         yield perf_counter() - began
 
 
-def _sizes(recipe: Recipe, corpus: corpora.Corpus) -> dict[str, float]:
+def _sizes(recipe: Recipe, corpus: Corpus) -> dict[str, float]:
     batches = corpus.batches(recipe.train)
     tokens, sentences = corpus.tokens.lengths, 0
     counted = 0

@@ -1,4 +1,4 @@
-"""The training loop: AdamW, a learning rate with warm-up and cosine decay, a log, checkpoints.
+"""The training loop: AdamW over parts of a batch, a log, checkpoints, and a way to go on.
 
 The batch and the random numbers of a step depend on the seed and the step's number alone, so a run
 that was killed and resumed ends with the same weights as one that was not. A checkpoint holds a
@@ -7,140 +7,151 @@ record of what it was made with, and a run with anything else refuses to go on f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
-import pickle
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sonar_cli.errors import CheckpointError, TrainingError
-from sonar_cli.training.recipe import Train
-from sonar_cli.training.record import ADVICE, Record, require_same, write_whole
+from sonar_cli.errors import TrainingError, UsageError
+from sonar_cli.training.checkpoint import Checkpoints
+from sonar_cli.training.ema import Average
+from sonar_cli.training.log import Log
+from sonar_cli.training.loss import Loss
+from sonar_cli.training.processes import Alone, Processes
+from sonar_cli.training.progress import bar, tell
+from sonar_cli.training.record import Record, require_same
+from sonar_cli.training.schedule import FREE, Schedule, step_seed
 
-# Computes the loss of a step from its number: a scalar with gradients.
-Loss = Callable[[int], Tensor]
-# Computes figures for the log, by name.
-Evaluate = Callable[[], Mapping[str, float]]
-# These fields of a schedule decide when something is written, and no weight depends on them.
-_FREE = ("log_every", "evaluate_every", "save_seconds")
+# Computes the loss of a part of a step's batch from the numbers of the step and the part.
+PartLoss = Callable[[int, int], Loss]
+# Computes figures for the log, by name, after so many steps.
+Evaluate = Callable[[int], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Number of steps, learning rate, regularization, and how often a run reports and saves.
+class Means:
+    """How a run computes: with which processes, number format, and in how many parts a batch.
 
-    The learning rate rises linearly to `lr` within `warmup` steps and then falls to 0 along a
-    cosine, or stays with the decay "constant". `weight_decay`, `betas` and `eps` are AdamW's,
-    `clip` the largest norm of the gradient, and `seed` that of the steps' random numbers. The log
-    gets the mean loss every `log_every` steps and the evaluation's figures every `evaluate_every`;
-    a checkpoint is written every `save_seconds`.
+    `parts` are those of all processes together, each as many. `precision` is autocast's dtype;
+    float32 means none.
     """
 
-    steps: int
-    lr: float
-    warmup: int
-    weight_decay: float = 1e-3
-    clip: float = 1.0
-    seed: int = 0
-    log_every: int = 50
-    evaluate_every: int = 1_000
-    save_seconds: float = 60.0
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-8
-    decay: Literal["cosine", "constant"] = "cosine"
+    processes: Processes
+    parts: int = 1
+    precision: torch.dtype = torch.float32
+    device: str = "cpu"
 
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0.
+    @property
+    def own(self) -> range:
+        """The numbers of this process's parts."""
+        return range(self.processes.rank, self.parts, self.processes.count)
 
-        >>> Schedule(steps=100, lr=1.0, warmup=10).rate(9)
-        1.0
-        """
-        if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        if self.decay == "constant":
-            return self.lr
-        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * progress))
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Compute in the number format."""
+        on = self.precision != torch.float32
+        return torch.autocast(self.device, self.precision, enabled=on)
 
-    @classmethod
-    def of(cls, train: Train) -> Schedule:
-        """Return the schedule that a recipe asks for."""
-        return cls(
-            train.steps, train.lr, train.warmup, train.weight_decay, train.clip, train.seed,
-            betas=(0.9, train.beta2), eps=train.eps, decay=train.decay,
-            evaluate_every=train.validate_every, save_seconds=train.save_seconds,
-        )  # fmt: skip
+
+@dataclass(frozen=True)
+class Shown:
+    """What a run shows and writes: a name, a bar, and a second log (see `log.Log`)."""
+
+    name: str = "train"
+    progress: bool = True
+    log_to: str | None = None
 
 
 def fit(
     modules: Mapping[str, nn.Module],
-    loss: Loss,
+    loss: PartLoss,
     schedule: Schedule,
     folder: Path,
     *,
-    name: str = "train",
     recipe: Mapping[str, Any] | None = None,
     evaluate: Evaluate | None = None,
     describe: Callable[[int], str] | None = None,
-    progress: bool = True,
+    means: Means | None = None,
+    shown: Shown | None = None,
     resume: bool = True,
 ) -> None:
     """Train the modules' parameters that require gradients, in place.
 
-    `folder` gets `log.jsonl` and `checkpoint.pt`. With `resume` a checkpoint there is continued;
-    without, it is removed. `recipe` states as JSON-like values what `loss` is made of and the
-    schedule does not tell: batch size, the model's configuration, a `digest` of the data.
+    A step minimizes the sum of its parts' totals divided by the sum of their weights. `folder` gets
+    `log.jsonl` and `checkpoint.pt`. With `resume` a checkpoint there is continued; without, it is
+    removed. `recipe` states as JSON-like values what `loss` is made of and the schedule does not
+    tell: batch size, the model's configuration, a `digest` of the data.
 
     Raises UsageError when the checkpoint was made with another recipe, other weights (their names,
     shapes, dtypes, which of them are trained) or another schedule, and CheckpointError when it
     cannot be read; the modules, the log and the checkpoint are then left as they were. Of the
-    schedule `log_every`, `evaluate_every` and `save_seconds` may change: no weight depends on them.
+    schedule `schedule.FREE` may change: no weight depends on these. Raises TrainingError where the
+    disk is too small for the checkpoints.
 
-    A loss that is NaN or infinite ends the training with TrainingError before it changes a weight;
-    `describe` tells in the message what the step was trained on.
+    A loss or gradient that is NaN or infinite ends the training with TrainingError before it
+    changes a weight; `describe` tells in the message what the step was trained on.
 
     When training ends early, by Ctrl-C or an error, the state after the last complete step is
     saved; when that happens within an optimizer update, the checkpoint before it stays.
     """
+    means, shown = means or Means(Alone()), shown or Shown()
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(modules, schedule, folder, recipe or {})
+    run = _Run(modules, loss, schedule, folder, recipe or {}, means)
     start = run.restore() if resume else run.discard()
-    _cut_log(folder / "log.jsonl", start)
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    if means.processes.rank:
+        shown = Shown(shown.name, progress=False)
+    with Log(folder, start, shown.log_to) if not means.processes.rank else _Silent() as log:
+        steps = bar(range(start, schedule.steps), shown.name, shown.progress)
         try:
-            for step in bar(range(start, schedule.steps), name, progress):
-                torch.manual_seed(_step_seed(schedule.seed, step))
-                figures = run.step(step, _finite(loss(step), step, run, describe))
+            for step in steps:
+                figures = run.step(step, describe)
+                tell(steps, loss=f"{run.last:.4g}", **run.rate())
                 if evaluate and (step + 1) % schedule.evaluate_every == 0:
-                    figures |= _evaluated(modules, evaluate)
+                    figures |= run.evaluated(evaluate)
                 if len(figures) > 1 or (step + 1) % schedule.log_every == 0:
-                    log.write(json.dumps({"step": step + 1, **figures}) + "\n")
-                    log.flush()
+                    log.write(step + 1, figures)
                 run.save_if_due()
-        finally:
-            run.save()
+        except BaseException:
+            # Gathering divided weights takes all processes, and another may be gone.
+            if not means.processes.sharded:
+                run.save()
+            raise
+        run.save()
+    run.average.keep()
 
 
-def _step_seed(seed: int, step: int) -> int:
-    """Return the seed of a step's random numbers, 0 <= seed < 2**64.
+class _Silent:
+    """The log of a process that writes none."""
 
-    The seeds of a run are an arithmetic progression modulo 2**64, whose start and odd stride are a
-    hash of `seed`: two runs have at most single steps in common, and these by chance.
-    """
-    raw = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
-    start, stride = (int.from_bytes(half, "little") for half in (raw[:8], raw[8:]))
-    # On the CPU torch uses the low 32 bits alone: of 100,000 hashed seeds two would likely agree
-    # in them. With an odd stride no two of a run's first 2**32 steps do.
-    return (start + step * (stride | 1)) % 2**64
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        pass
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class _Objective(nn.Module):
+    """The modules as one, whose forward pass is the loss: what DDP and FSDP wrap."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], loss: PartLoss) -> None:
+        super().__init__()
+        # The optimizer keeps its state in this order, so it must not be the caller's.
+        for name, module in sorted(modules.items()):
+            self.add_module(name, module)
+        self.loss = loss
+
+    def forward(self, step: int, part: int) -> tuple[Tensor, float, int]:
+        loss = self.loss(step, part)
+        return loss.total, loss.weight, loss.tokens
 
 
 class _Run:
@@ -149,116 +160,173 @@ class _Run:
     def __init__(
         self,
         modules: Mapping[str, nn.Module],
+        loss: PartLoss,
         schedule: Schedule,
         folder: Path,
         recipe: Mapping[str, Any],
+        means: Means,
     ) -> None:
-        self.modules = modules
-        self.schedule = schedule
-        self.file = folder / "checkpoint.pt"
-        self.made_with = _record(modules, schedule, recipe)
-        self.parameters = [
-            parameter
-            # The optimizer keeps its state by position, so the order must not be the caller's.
-            for _, module in sorted(modules.items())
-            for parameter in module.parameters()
-            if parameter.requires_grad
-        ]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters,
+        self.modules, self.schedule, self.means = modules, schedule, means
+        self.processes = means.processes
+        self.checkpoints = Checkpoints(folder, schedule.keep)
+        objective = _Objective(modules, loss)
+        self.made_with = _record(objective, schedule, recipe)
+        self.size = _state_size(objective, schedule)
+        optimizer = torch.optim.AdamW(
+            [each for each in objective.parameters() if each.requires_grad],
             lr=schedule.lr,
             weight_decay=schedule.weight_decay,
             betas=schedule.betas,
             eps=schedule.eps,
             fused=True,
         )
+        self.objective, self.optimizer = self.processes.prepare(objective, optimizer)
+        self.trained = {
+            name: each for name, each in objective.named_parameters() if each.requires_grad
+        }
+        if schedule.ema and self.processes.sharded:
+            raise UsageError("an average of divided weights is not kept: train.ema=0 with FSDP")
+        self.average = Average(self.trained, schedule.ema)
         self.saved_at = self.began = perf_counter()
         self.losses: list[float] = []
+        self.last = math.nan
+        self.tokens = 0
         self.done = 0
+        self.saved: int | None = None
         self.whole = True
 
-    def step(self, step: int, loss: Tensor) -> dict[str, float]:
+    def step(self, step: int, describe: Callable[[int], str] | None) -> dict[str, float]:
         """Update the parameters; return the figures for the log."""
+        world = self.processes.count
+        torch.manual_seed(step_seed(self.schedule.seed, step * world + self.processes.rank))
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(step)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip)
+        total, weight, tokens = self._gradients(step)
+        self.last = self._finite(total / weight, step, describe, "loss")
+        for each in self.trained.values():
+            if each.grad is not None:
+                each.grad.mul_(world / weight)  # exchanged gradients are averages
+        norm = self.processes.clip(list(self.trained.values()), self.schedule.clip)
+        self._finite(norm, step, describe, "gradient's norm")
         # An update that Ctrl-C cuts short must never be saved: resuming would do it twice.
         self.whole = False
         self.optimizer.step()
+        self.average.update(step)
         self.done = step + 1
-        self.losses.append(loss.item())
+        self.tokens += int(tokens)
+        self.losses.append(self.last)
         self.whole = True
         if (step + 1) % self.schedule.log_every:
-            return {"loss": self.losses[-1]}
+            return {"loss": self.last}
         mean = sum(self.losses) / len(self.losses)
         self.losses.clear()
         return {
             "loss": round(mean, 5),
             "lr": round(self.schedule.rate(step), 8),
             "seconds": round(perf_counter() - self.began, 1),
+            "tokens": self.tokens,
         }
 
+    def _gradients(self, step: int) -> list[float]:
+        """Add up the gradients of this process's parts; return all parts' total, weight, tokens."""
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = [0.0, 0.0, 0.0]
+        parts = self.means.own
+        for part in parts:
+            with self.processes.syncing(self.objective, part == parts[-1]):
+                with self.means.autocast():
+                    total, weight, tokens = self.objective(step, part)
+                total.backward()
+            sums = [a + b for a, b in zip(sums, (total.item(), weight, tokens), strict=True)]
+        return self.processes.sums(sums)
+
+    def rate(self) -> dict[str, str]:
+        """Return the tokens a second so far, to be shown."""
+        seconds = perf_counter() - self.began
+        return {"tokens/s": f"{self.tokens / seconds:.0f}"} if self.tokens else {}
+
+    def evaluated(self, evaluate: Evaluate) -> dict[str, float]:
+        """Evaluate the modules in eval mode and without moving torch's random state."""
+        training = {name: module.training for name, module in self.modules.items()}
+        for module in self.modules.values():
+            module.eval()
+        # What is drawn after the run must not depend on how often it was evaluated.
+        with torch.random.fork_rng(devices=[]), self.average.applied():
+            figures = dict(evaluate(self.done))
+        for name, module in self.modules.items():
+            module.train(training[name])
+        return figures
+
     def save_if_due(self) -> None:
-        """Save when the last time is `save_seconds` ago."""
-        if perf_counter() - self.saved_at >= self.schedule.save_seconds:
+        """Save when the last time is `save_seconds` ago, by the first process's clock."""
+        due = perf_counter() - self.saved_at >= self.schedule.save_seconds
+        if self.processes.sums([float(due and not self.processes.rank)])[0]:
             self.save()
 
     def save(self) -> None:
-        """Write the whole state beside the file, then move it into place."""
-        if not self.whole:
+        """Save the state after the last whole step, if it is not saved yet."""
+        if not self.whole or self.saved == self.done:
             return
         state: dict[str, Any] = {
             "made_with": self.made_with,
             "step": self.done,
-            "modules": {name: module.state_dict() for name, module in self.modules.items()},
-            "optimizer": self.optimizer.state_dict(),
+            **self.processes.state(self.objective, self.optimizer),
+            "average": self.average.state(),
             "losses": self.losses,
+            "tokens": self.tokens,
             "seconds": perf_counter() - self.began,
             # Every step seeds anew; what is drawn after the last one goes on from here.
             "random": torch.get_rng_state(),
         }
-        partial = self.file.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.file)
-        self.saved_at = perf_counter()
+        if not self.processes.rank:
+            self.checkpoints.write(state, self.done)
+        self.saved_at, self.saved = perf_counter(), self.done
 
     def restore(self) -> int:
         """Load the checkpoint; return the step to go on with, 0 where there is none."""
-        if not self.file.exists():
+        state = self.checkpoints.read()
+        if state is None:
+            self.checkpoints.require_space(self.size)
             return 0
-        state = _load(self.file)
-        require_same(self.file, state.get("made_with"), self.made_with)
-        for name, module in self.modules.items():
-            module.load_state_dict(state["modules"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.losses = state["losses"]
+        require_same(self.checkpoints.file, state.get("made_with"), self.made_with)
+        self.checkpoints.require_space(self.size)
+        self.processes.load(self.objective, self.optimizer, state)
+        self.average.load(state["average"])
+        self.losses, self.tokens = state["losses"], state["tokens"]
         self.began = perf_counter() - state["seconds"]
-        self.done = int(state["step"])
+        self.done = self.saved = int(state["step"])
         torch.set_rng_state(state["random"])
         return self.done
 
     def discard(self) -> int:
-        """Remove the checkpoint; return 0, the step to begin with."""
-        # It must not come back when the new run is killed before its first save.
-        self.file.unlink(missing_ok=True)
+        """Remove the checkpoints; return 0, the step to begin with."""
+        if not self.processes.rank:
+            self.checkpoints.discard()
+            self.checkpoints.require_space(self.size)
         return 0
 
+    def _finite(
+        self, value: float, step: int, describe: Callable[[int], str] | None, what: str
+    ) -> float:
+        if not math.isfinite(value):
+            of = f" on {describe(step)}" if describe else ""
+            raise TrainingError(
+                f"the {what} of step {step + 1}{of} is {value}; {self.checkpoints.file} has the "
+                f"{self.done} steps before it: go on with a lower lr in another folder, or look at "
+                "these texts"
+            )
+        return value
 
-def _record(
-    modules: Mapping[str, nn.Module], schedule: Schedule, recipe: Mapping[str, Any]
-) -> Record:
+
+def _record(objective: nn.Module, schedule: Schedule, recipe: Mapping[str, Any]) -> Record:
     """Return what the weights of a run depend on, as JSON would give it back.
 
     Raises TypeError when the recipe is not JSON-like.
     """
     weights = {
-        f"{name}.{key}": _described(tensor)
-        for name, module in modules.items()
-        for key, tensor in module.state_dict(keep_vars=True).items()
+        key: _described(tensor) for key, tensor in objective.state_dict(keep_vars=True).items()
     }
-    fields = {name: value for name, value in asdict(schedule).items() if name not in _FREE}
+    fields = {name: value for name, value in asdict(schedule).items() if name not in FREE}
     record = {"schedule": fields, "recipe": recipe, "weights": weights}
     normal: Record = json.loads(json.dumps(record))
     return normal
@@ -269,63 +337,10 @@ def _described(tensor: Tensor) -> str:
     return f"{list(tensor.shape)} {dtype}{'' if tensor.requires_grad else ' frozen'}"
 
 
-def _load(file: Path) -> Mapping[str, Any]:
-    """Read a checkpoint; CheckpointError when it is truncated or something else."""
-    message = f"{file} is truncated or not a checkpoint: give {ADVICE}"
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(message) from error
-    if not isinstance(state, dict):
-        raise CheckpointError(message)
-    return state
-
-
-def _finite(loss: Tensor, step: int, run: _Run, describe: Callable[[int], str] | None) -> Tensor:
-    if not bool(loss.isfinite()):
-        of = f" on {describe(step)}" if describe else ""
-        raise TrainingError(
-            f"the loss of step {step + 1}{of} is {loss.item()}; {run.file} has the {run.done} "
-            "steps before it: go on with a lower lr in another folder, or look at these texts"
-        )
-    return loss
-
-
-def _evaluated(modules: Mapping[str, nn.Module], evaluate: Evaluate) -> dict[str, float]:
-    """Evaluate the modules in eval mode and without moving torch's random state."""
-    training = {name: module.training for name, module in modules.items()}
-    for module in modules.values():
-        module.eval()
-    # What is drawn after the run must not depend on how often it was evaluated.
-    with torch.random.fork_rng(devices=[]):
-        figures = dict(evaluate())
-    for name, module in modules.items():
-        module.train(training[name])
-    return figures
-
-
-def _cut_log(path: Path, start: int) -> None:
-    """Drop the lines of steps that will be done again, and a line that was cut off."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= start:
-                kept.append(line + "\n")
-        except ValueError:
-            continue
-    write_whole(path, "".join(kept))
-
-
-def bar(steps: range, name: str, progress: bool) -> Iterable[int]:
-    """Return the steps, which advance a progress bar on stderr where that is a terminal."""
-    if not (progress and sys.stderr.isatty()):
-        return steps
-    from tqdm import tqdm
-
-    done, total = steps.start // steps.step, -(-steps.stop // steps.step)
-    shown: Iterable[int] = tqdm(
-        steps, desc=name, unit="step", initial=done, total=total, file=sys.stderr
+def _state_size(objective: nn.Module, schedule: Schedule) -> int:
+    """Return the bytes of a checkpoint: the weights, and two moments and an average of each."""
+    copies = 4 if schedule.ema else 3
+    return sum(
+        each.nbytes * (copies if each.requires_grad else 1)
+        for each in objective.state_dict(keep_vars=True).values()
     )
-    return shown

@@ -1,4 +1,7 @@
-"""Training objectives: reconstruction for a codec, the next sentence or vector for a predictor."""
+"""Training objectives: reconstruction for a codec, the next sentence, vector or token for a model.
+
+Each returns a `Loss`: a sum and the number it is divided by.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,22 @@ from torch.nn import functional as F
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS, PAD
+from sonar_cli.model.systems.lcm_diffusion import TwoTowerLCM
+from sonar_cli.model.systems.lcm_mse import BaseLCM
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.model.systems.token_llm import TokenLLM
+from sonar_cli.training.cross_entropy import linear_cross_entropy
+from sonar_cli.training.loss import Loss
 
-# A batch goes through the decoder in this many groups of sentences of similar length.
-_CHUNKS = 4
+# A batch goes through the decoder in at most so many groups of sentences of similar length, each
+# of at least so many tokens: more groups have less padding, and larger ones quicker products.
+_GROUPS, _GROUP_TOKENS = 8, 768
 
 
 def reconstruction_loss(
     encoder: TextEncoder, decoder: TextDecoder, source: Tensor, target: Tensor, noise: float = 0.0
-) -> Tensor:
-    """Return the cross-entropy of sentences decoded from their own vectors, mean over tokens.
+) -> Loss:
+    """Return the cross-entropy of sentences decoded from their own vectors, a mean over tokens.
 
     Source (N, S) holds `[lang] pieces [eos]`, target (N, S') `[eos] [lang] pieces [eos]`, int64
     padded with PAD. `noise` is the standard deviation of Gaussian noise added to each vector, in
@@ -39,57 +48,114 @@ def next_sentence_loss(
     mask: Tensor,
     target: Tensor,
     double_eos: bool = False,
-) -> Tensor:
+    by_text: bool = False,
+    dropout: float = 0.0,
+) -> Loss:
     """Return the cross-entropy of the next sentence through the frozen decoder (arXiv 2508.05305).
 
     Vectors (B, T, D) are those of the texts' sentences, mask (B, T) bool is True at positions that
     have a next sentence, and target (mask.sum(), S) int64 holds these next sentences in the mask's
     row-major order, as `[eos] [lang] pieces [eos]` padded with PAD. With `double_eos` the labels
-    end in two eos, as in the authors' code. The decoder's weights must not require gradients.
+    end in two eos, with `by_text` the loss is the mean of the texts' own means, and `dropout` is
+    the decoder's; the authors' code has all three. The decoder's weights must not require
+    gradients.
     """
     predicted = predictor(vectors)[mask]  # (targets, D)
-    return decoding_loss(decoder, predicted, target, double_eos)
+    texts = mask.nonzero()[:, 0] if by_text else None
+    return decoding_loss(decoder, predicted, target, double_eos, texts, dropout)
 
 
 def next_vector_loss(
-    predictor: Predictor, vectors: Tensor, mask: Tensor, following: Tensor
-) -> Tensor:
-    """Return the mean squared error of the next sentence's vector, divided by their variance.
+    predictor: Predictor, vectors: Tensor, mask: Tensor, following: Tensor, variance: float
+) -> Loss:
+    """Return the mean squared error of the next sentence's vector, divided by `variance`.
 
     This is the objective of Base-LCM (arXiv 2412.08821) without its normalization of the vectors.
     No decoder takes part, so a step is cheap. Vectors (B, T, D) and mask (B, T) are those of
     `next_sentence_loss`, following (mask.sum(), D) holds the vectors of the next sentences in the
-    mask's row-major order. Predicting their mean everywhere would give a loss of 1.
+    mask's row-major order. With the vectors' own variance, averaged over their dimensions,
+    predicting their mean everywhere gives a loss of 1.
     """
-    error = (predictor(vectors)[mask] - following).square().mean()
-    return error / following.var(0, correction=0).mean()
+    errors = (predictor(vectors)[mask] - following).square().mean(1)  # (targets,)
+    return Loss(errors.sum() / variance, len(errors))
+
+
+def squared_error(lcm: BaseLCM | TwoTowerLCM, vectors: Tensor, mask: Tensor) -> Loss:
+    """Return the squared error of an LCM's vectors, a mean over its targets; see its `errors`."""
+    errors = lcm.errors(vectors, mask)
+    return Loss(errors.sum(), max(1, len(errors)))
+
+
+def next_token_loss(model: TokenLLM, ids: Tensor) -> Loss:
+    """Return the cross-entropy of the tokens after the first, a mean over them.
+
+    `ids` (B, T) int64 may end with pad, which is no target; eos is one.
+    """
+    labels = ids[:, 1:]
+    real = labels != PAD
+    hidden = model.hidden(ids[:, :-1])[real]  # (tokens, hidden)
+    count = len(hidden)
+    ones = torch.ones(count, device=ids.device)
+    total = linear_cross_entropy(hidden, model.embed.weight, labels[real], ones)
+    return Loss(total, count, count)
 
 
 def decoding_loss(
-    decoder: TextDecoder, vectors: Tensor, target: Tensor, double_eos: bool = False
-) -> Tensor:
-    """Return the cross-entropy of target (N, S) given vectors (N, D), mean over tokens.
+    decoder: TextDecoder,
+    vectors: Tensor,
+    target: Tensor,
+    double_eos: bool = False,
+    texts: Tensor | None = None,
+    dropout: float = 0.0,
+) -> Loss:
+    """Return the cross-entropy of target (N, S) given vectors (N, D).
 
     The decoder reads the target itself (teacher forcing). The language token and eos count as
-    tokens to predict, pad does not.
+    tokens to predict, pad does not. The loss is a mean over tokens; with `texts` (N,) int64, the
+    number of the text that each target belongs to, it is the mean of the texts' means.
     """
     ids = target if double_eos else target[:, :-1]
     labels = _shifted(target, double_eos)
     lengths = (labels != PAD).sum(1)
-    # Grouped by length, because a third of a batch of mixed lengths would be padding.
+    tokens = int(lengths.sum())
+    scale, weight = torch.ones_like(lengths, dtype=torch.float32), float(tokens)
+    if texts is not None:
+        of_text = torch.bincount(texts, lengths)  # (texts,) tokens
+        scale, weight = (1 / of_text)[texts].float(), float((of_text > 0).sum())
+    groups = max(1, min(_GROUPS, tokens // _GROUP_TOKENS))
     losses = [
-        _summed_loss(decoder, vectors[rows], ids[rows, :longest], labels[rows, :longest])
-        for rows in lengths.argsort().tensor_split(min(_CHUNKS, len(target)))
+        _summed(decoder, vectors[rows], ids[rows, :longest], labels[rows, :longest], scale[rows],
+                dropout)
+        for rows in _even(lengths, groups)
         for longest in [int(lengths[rows].max())]
-    ]
-    return torch.stack(losses).sum() / lengths.sum()
+    ]  # fmt: skip
+    return Loss(torch.stack(losses).sum(), weight, tokens)
 
 
-def _summed_loss(decoder: TextDecoder, vectors: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
+def _even(lengths: Tensor, groups: int) -> list[Tensor]:
+    """Sort rows by length and cut them into groups of about as many tokens each."""
+    order = lengths.argsort()
+    before = lengths[order].cumsum(0) - lengths[order]
+    numbers = before * groups // lengths.sum()
+    return list(order.split(numbers.unique_consecutive(return_counts=True)[1].tolist()))
+
+
+def _summed(
+    decoder: TextDecoder,
+    vectors: Tensor,
+    ids: Tensor,
+    labels: Tensor,
+    scale: Tensor,
+    dropout: float,
+) -> Tensor:
     real = labels != PAD
+    scale = scale[:, None].expand_as(labels)[real]
     # The projection to the vocabulary dominates a small model, so padding is left out before it.
-    hidden = decoder.hidden(vectors, ids)[real]
-    return F.cross_entropy(decoder.project(hidden).float(), labels[real], reduction="sum")
+    hidden = decoder.hidden(vectors, ids, dropout)[real]
+    if decoder.tied is not None:
+        return linear_cross_entropy(hidden, decoder.tied, labels[real], scale)
+    losses = F.cross_entropy(decoder.project(hidden).float(), labels[real], reduction="none")
+    return (losses * scale).sum()
 
 
 def _shifted(target: Tensor, double_eos: bool) -> Tensor:

@@ -12,6 +12,7 @@ from sonar_cli.errors import UsageError
 from sonar_cli.training import schema
 
 Kind = Literal["sonar-llm", "lcm-mse", "lcm-diffusion", "llm"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 SHIPPED = Path(__file__).parent / "recipes"
 
 
@@ -48,21 +49,38 @@ class Model:
 
 @dataclass(frozen=True)
 class Objective:
-    """What SONAR-LLM's loss counts: `double_eos` is the authors' labels, `begin` puts the begin
-    sentence in front. `vector_steps` first steps minimize the squared error of the next vector,
-    which needs no decoder."""
+    """What SONAR-LLM's loss counts.
+
+    `double_eos` is the authors' labels, `mean` what the cross-entropy is averaged over (the authors
+    average each text by itself), `decoder_dropout` the frozen decoder's (theirs is 0.1), and
+    `begin` puts the begin sentence in front. Before `train.steps`, `vector_steps` minimize the
+    squared error of the next vector, which needs no decoder, with the learning rate `vector_lr`.
+    """
 
     double_eos: bool = False
+    mean: Literal["token", "text"] = "token"
+    decoder_dropout: float = 0.0
     begin: bool = True
     vector_steps: int = 0
+    vector_lr: float = 1.5e-3
 
 
 @dataclass(frozen=True)
 class Train:
-    """Steps, batch (texts), learning rate and regularization; see `loop.Schedule`."""
+    """Steps, batch, learning rate and regularization (see `schedule.Schedule`), and their means.
+
+    `batch` counts the texts of an update, `micro_batch` those that a process computes at a time (0:
+    all), whose gradients are added up. `precision` is autocast's: "auto" is bfloat16 where the
+    device multiplies it. With `gradient_checkpointing` layers are computed again in the backward
+    pass, which saves memory. `ema` is the decay of an average of the weights, and `keep` the number
+    of checkpoints.
+    """
 
     steps: int = 1_000
     batch: int = 24
+    micro_batch: int = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: bool = False
     lr: float = 1e-3
     warmup: int = 100
     weight_decay: float = 0.01
@@ -70,9 +88,11 @@ class Train:
     eps: float = 1e-8
     clip: float = 1.0
     decay: Literal["cosine", "constant"] = "cosine"
+    ema: float = 0.0
     seed: int = 0
     validate_every: int = 200
     save_seconds: float = 60.0
+    keep: int = 2
 
 
 @dataclass(frozen=True)
@@ -99,15 +119,17 @@ class CodecObjective:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe. `codec` is the model whose codec makes and reads the vectors.
+    """A system's recipe. `codec` is the model whose codec makes and reads the vectors.
 
-    `start` is a model whose weights the training begins with, of the same system; its shape then
-    takes the place of `model`. In TOML its key is `from`.
+    `dtype` is that of the weights which are written at the end. `start` is a model whose weights
+    the training begins with, of the same system; its shape then takes the place of `model`. In TOML
+    its key is `from`.
     """
 
     system: Kind
     codec: str = "mini"
     start: str | None = field(default=None, metadata={"key": "from"})
+    dtype: Dtype = "float32"
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     objective: Objective = field(default_factory=Objective)
@@ -128,8 +150,15 @@ class Recipe:
             raise UsageError(
                 f"model.kv_heads {model.kv_heads} does not divide model.heads {model.heads}"
             )
-        if not 0 <= model.dropout < 1:
-            raise UsageError(f"model.dropout is from 0 to below 1, not {model.dropout}")
+        shares = {
+            "model.dropout": model.dropout,
+            "objective.decoder_dropout": self.objective.decoder_dropout,
+        }
+        for name, value in shares.items():
+            if not 0 <= value < 1:
+                raise UsageError(f"{name} is from 0 to below 1, not {value}")
+        if self.objective.vector_steps < 0 or not (0 < self.objective.vector_lr < math.inf):
+            raise UsageError("objective.vector_steps is at least 0, vector_lr a number above 0")
 
     def toml(self) -> str:
         """Return the whole recipe, defaults included."""
@@ -140,8 +169,9 @@ class Recipe:
 class CodecRecipe:
     """A codec's recipe. `start` (in TOML `from`) is a codec to go on with, its tokenizer too."""
 
-    system: Literal["codec"]
+    system: Literal["codec"] = "codec"
     start: str | None = field(default=None, metadata={"key": "from"})
+    dtype: Dtype = "float32"
     data: Data = field(default_factory=Data)
     model: CodecShape = field(default_factory=CodecShape)
     objective: CodecObjective = field(default_factory=CodecObjective)
@@ -160,10 +190,28 @@ class CodecRecipe:
         return _toml(asdict(self))
 
 
+@dataclass(frozen=True)
+class ModelRecipe:
+    """A codec and a system on it, trained one after the other: a whole model from nothing."""
+
+    system: Literal["model"] = "model"
+    codec: CodecRecipe = field(default_factory=CodecRecipe)
+    predictor: Recipe = field(default_factory=lambda: Recipe("sonar-llm"))
+
+    def toml(self) -> str:
+        """Return the whole recipe, defaults included."""
+        values = asdict(self)
+        # The codec is the one that was just trained.
+        del values["predictor"]["codec"]
+        parts = {name: _keyed(values[name]) for name in ("codec", "predictor")}
+        return schema.write({"system": self.system, **parts})
+
+
 def _check(data: Data, train: Train, model: Model | CodecShape, sizes: Sequence[str]) -> None:
     least = {
         "train.steps": train.steps,
         "train.batch": train.batch,
+        "train.keep": train.keep,
         "data.max_sentences": data.max_sentences,
         **{f"model.{name}": getattr(model, name) for name in sizes},
     }
@@ -174,28 +222,37 @@ def _check(data: Data, train: Train, model: Model | CodecShape, sizes: Sequence[
         raise UsageError(f"train.lr is a number above 0, not {train.lr}")
     if not 0 <= train.beta2 < 1:
         raise UsageError(f"train.beta2 is from 0 to below 1, not {train.beta2}")
-    if train.seed < 0:
-        raise UsageError(f"train.seed is at least 0, not {train.seed}")
+    for name, value in {"seed": train.seed, "micro_batch": train.micro_batch}.items():
+        if value < 0:
+            raise UsageError(f"train.{name} is at least 0, not {value}")
+    if not 0 <= train.ema < 1:
+        raise UsageError(f"train.ema is from 0 to below 1, not {train.ema}")
     if not 0 < data.held_out < 1:
         raise UsageError(f"data.held_out is a share between 0 and 1, not {data.held_out}")
 
 
 def _toml(values: dict[str, Any]) -> str:
+    return schema.write(_keyed(values))
+
+
+def _keyed(values: dict[str, Any]) -> dict[str, Any]:
     start = values.pop("start")
-    return schema.write({"system": values.pop("system"), "from": start, **values})
+    return {"system": values.pop("system"), "from": start, **values}
 
 
 def names() -> list[str]:
     """Return the names of the recipes that are shipped.
 
-    >>> names()
-    ['codec', 'finetune', 'lcm-diffusion', 'lcm-mse', 'llm', 'sonar-llm']
+    >>> names()[:4]
+    ['codec', 'finetune', 'lcm-diffusion', 'lcm-mse']
     """
     return sorted(file.stem for file in SHIPPED.glob("*.toml"))
 
 
-def read(name: str, changes: Sequence[str] = ()) -> Recipe | CodecRecipe:
-    """Read a recipe: a shipped name or a TOML file, with `key=value` changes.
+def read(
+    name: str, changes: Sequence[str] = (), seed: int | None = None
+) -> Recipe | CodecRecipe | ModelRecipe:
+    """Read a recipe: a shipped name or a TOML file, with `key=value` changes, and maybe a seed.
 
     Raises UsageError for a name or file that is not there, broken TOML, unknown keys and values of
     another type.
@@ -212,6 +269,11 @@ def read(name: str, changes: Sequence[str] = ()) -> Recipe | CodecRecipe:
         schema.override(raw, change)
     if "system" not in raw:
         raise UsageError(f"{name}: system is missing; one of {', '.join(names())}")
+    if seed is not None:
+        for table in ("codec.", "predictor.") if raw["system"] == "model" else ("",):
+            schema.override(raw, f"{table}train.seed={seed}")
     if raw["system"] == "codec":
         return schema.make(CodecRecipe, raw, name)
+    if raw["system"] == "model":
+        return schema.make(ModelRecipe, raw, name)
     return schema.make(Recipe, raw, name)

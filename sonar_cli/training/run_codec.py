@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from sonar_cli.model.formats.codec import (
     save_decoder,
     save_encoder,
 )
-from sonar_cli.model.load import pick_device
+from sonar_cli.model.recompute import set_recompute
 from sonar_cli.options import ModelPaths
 from sonar_cli.training.codec import (
     build_codec,
@@ -35,11 +34,11 @@ from sonar_cli.training.codec import (
     training_texts,
 )
 from sonar_cli.training.corpus import documents, place_of
-from sonar_cli.training.loop import Schedule
+from sonar_cli.training.loop import Shown
+from sonar_cli.training.place import Notify, Place, means_of
 from sonar_cli.training.recipe import CodecRecipe
 from sonar_cli.training.record import Record, digest, require_same, write_whole
-
-Notify = Callable[[str], None]
+from sonar_cli.training.schedule import Schedule
 
 # Held-out sentences that are given back at each validation.
 _PROBE = 300
@@ -51,11 +50,8 @@ def train_codec(
     start: ModelPaths | None,
     out: Path,
     *,
-    device: str = "auto",
-    threads: int | None = None,
-    progress: bool = True,
+    place: Place | None = None,
     resume: bool = True,
-    notify: Notify = lambda line: None,
 ) -> Path:
     """Train a codec; return the folder with encoder/, decoder/ and tokenizer/.
 
@@ -65,32 +61,39 @@ def train_codec(
     """
     if (out / "corpus").exists():
         raise UsageError(f"{out} holds the training of a system; give another folder")
-    if threads:
-        torch.set_num_threads(threads)
-    where = pick_device(device)
-    if not resume:
-        _discard(out)
-    texts, probe = _texts(recipe, notify)
-    out.mkdir(parents=True, exist_ok=True)
-    _keep_record(out, recipe, texts)
-    write_whole(out / "recipe.toml", recipe.toml())
-    how = recipe.train
-    torch.manual_seed(how.seed)
-    if start is None:
-        tokenizer = train_tokenizer(out / "tokenizer", texts, recipe.model.vocabulary)
-        codec = build_codec(tokenizer, recipe.model)
-    else:
-        codec = _started(start, out / "tokenizer")
-    codec.encoder.to(where)
-    codec.decoder.to(where)
-    objective = recipe.objective
+    place = place or Place()
+    processes, device = place.processes()
+    place = place.of(processes)
+    with processes.in_turn():
+        if not resume and not processes.rank:
+            _discard(out)
+        texts, probe = _texts(recipe, place.notify)
+        out.mkdir(parents=True, exist_ok=True)
+        _keep_record(out, recipe, texts)
+        write_whole(out / "recipe.toml", recipe.toml())
+        torch.manual_seed(recipe.train.seed)
+        if start is None:
+            tokenizer = train_tokenizer(out / "tokenizer", texts, recipe.model.vocabulary)
+            codec = build_codec(tokenizer, recipe.model)
+        else:
+            codec = _started(start, out / "tokenizer")
+    how, objective = recipe.train, recipe.objective
+    for half in (codec.encoder, codec.decoder):
+        half.to(device)
+    set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
     fit_codec(
         codec, texts, probe, Schedule.of(how), out / "codec",
         batch=how.batch, noise=objective.noise, masked=objective.masked,
-        progress=progress, resume=resume,
+        means=means_of(how, min(how.batch, len(texts)), processes, device),
+        shown=Shown("codec", place.progress, place.log_to), resume=resume,
     )  # fmt: skip
-    write_whole(out / "metrics.json", json.dumps(_figures(codec, probe), indent=2) + "\n")
-    return _export(codec, out)
+    encoder, decoder = processes.whole(codec.encoder), processes.whole(codec.decoder)
+    if not processes.rank:
+        codec = NativeCodec(encoder, decoder, codec.tokenizer)
+        write_whole(out / "metrics.json", json.dumps(_figures(codec, probe), indent=2) + "\n")
+        _export(codec, getattr(torch, recipe.dtype), out)
+    with processes.in_turn():  # nobody leaves before the first has written
+        return out / "model"
 
 
 def _texts(recipe: CodecRecipe, notify: Notify) -> tuple[list[str], list[str]]:
@@ -164,14 +167,13 @@ def _discard(out: Path) -> None:
             (out / name).unlink(missing_ok=True)
 
 
-def _export(codec: NativeCodec, out: Path) -> Path:
+def _export(codec: NativeCodec, dtype: torch.dtype, out: Path) -> None:
     partial, final = out / "model.partial", out / "model"
     shutil.rmtree(partial, ignore_errors=True)
-    save_encoder(codec.encoder, partial / "encoder")
-    save_decoder(codec.decoder, partial / "decoder")
+    save_encoder(codec.encoder, partial / "encoder", dtype)
+    save_decoder(codec.decoder, partial / "decoder", dtype)
     shutil.copytree(out / "tokenizer", partial / "tokenizer")
     for name in ("recipe.toml", "metrics.json"):
         shutil.copy(out / name, partial / name)
     shutil.rmtree(final, ignore_errors=True)
     os.replace(partial, final)
-    return final

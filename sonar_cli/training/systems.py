@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,24 @@ from sonar_cli.model.shapes import (
     TokenLLMConfig,
     TwoTowerConfig,
 )
+from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
-from sonar_cli.training.corpus import BEGIN, END, END_OF_TEXT, Corpus
-from sonar_cli.training.objectives import next_sentence_loss, next_vector_loss
+from sonar_cli.training.corpus import BEGIN, CUE, END, END_OF_TEXT, Corpus
+from sonar_cli.training.loss import Loss
+from sonar_cli.training.objectives import (
+    next_sentence_loss,
+    next_token_loss,
+    next_vector_loss,
+    squared_error,
+)
 from sonar_cli.training.recipe import Model, Objective, Recipe
 
-# loss(texts by number, whether the vector stage is on) -> scalar with gradients
-TextsLoss = Callable[[Sequence[int], bool], Tensor]
-# Vectors that the scaler's quartiles are taken of.
+# The loss of texts, given by their numbers.
+TextsLoss = Callable[[Sequence[int]], Loss]
+# Vectors that the scaler's quartiles and the variance are taken of.
 _SAMPLE = 20_000
 
 
@@ -40,6 +48,8 @@ def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Modu
     shape, kind = _llama(recipe.model), recipe.system
     if kind == "sonar-llm":
         own = PredictorConfig(embed_dim=codec.width, add_begin=recipe.objective.begin, **shape)
+        if longest := corpus.longest_before(CUE):
+            own = replace(own, summary_cue=SUMMARY_CUE, trained_len=longest)
         return Predictor(own)
     if kind == "llm":
         return TokenLLM(TokenLLMConfig(vocab_size=codec.tokenizer.vocab_size, **shape))
@@ -55,9 +65,7 @@ def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Modu
                 **lcm,
             )
         )
-    # From all over the corpus, without its end: that is the order in which sentences first occur.
-    every = max(1, len(corpus.vectors) // _SAMPLE)
-    network.scaler.fit(torch.from_numpy(corpus.vectors[::every].astype("float32")))
+    network.scaler.fit(_sample(corpus))
     return network
 
 
@@ -88,12 +96,26 @@ def texts_loss(
         return _sonar_llm(network, recipe.objective, codec, corpus, device)
     if isinstance(network, TokenLLM):
         return _token_llm(network, corpus, device)
+    lcm: Any = network
 
-    def loss(texts: Sequence[int], vectors_only: bool) -> Tensor:
+    def loss(texts: Sequence[int]) -> Loss:
         sequences = [corpus.sequence(text, (), END_OF_TEXT) for text in texts]
         vectors, mask = (each.to(device) for each in corpus.batch(sequences))
-        found: Tensor = network.loss(vectors, mask)  # type: ignore[operator]
-        return found
+        return replace(squared_error(lcm, vectors, mask), tokens=corpus.tokens_of(sequences))
+
+    return loss
+
+
+def vectors_loss(network: Predictor, corpus: Corpus, device: torch.device) -> TextsLoss:
+    """Return the squared error of the next vectors of texts, for a SONAR-LLM's first steps."""
+    first = (BEGIN,) if network.config.add_begin else ()
+    variance = float(_sample(corpus).var(0, correction=0).mean())
+
+    def loss(texts: Sequence[int]) -> Loss:
+        given, wanted, following = _next(corpus, texts, first, device)
+        vectors = torch.from_numpy(corpus.vectors[following].astype("float32")).to(device)
+        found = next_vector_loss(network, given, wanted, vectors, variance)
+        return replace(found, tokens=corpus.tokens_of([following]))
 
     return loss
 
@@ -121,31 +143,50 @@ def _sonar_llm(
     """The next sentence of every position but the last, through the frozen decoder."""
     first = (BEGIN,) if network.config.add_begin else ()
 
-    def loss(texts: Sequence[int], vectors_only: bool) -> Tensor:
-        sequences = [corpus.sequence(text, first, END) for text in texts]
-        vectors, mask = (each.to(device) for each in corpus.batch(sequences))
-        given, wanted = vectors[:, :-1], mask[:, 1:]
-        if vectors_only:
-            return next_vector_loss(network, given, wanted, vectors[:, 1:][wanted])
-        following = [number for numbers in sequences for number in numbers[1:]]
+    def loss(texts: Sequence[int]) -> Loss:
+        given, wanted, following = _next(corpus, texts, first, device)
         target = corpus.tokens.padded(following, device)
+        dropout = objective.decoder_dropout if network.training else 0.0
         return next_sentence_loss(
-            network, codec.decoder, given, wanted, target, objective.double_eos
-        )
+            network, codec.decoder, given, wanted, target, objective.double_eos,
+            objective.mean == "text", dropout,
+        )  # fmt: skip
 
     return loss
 
 
+def _next(
+    corpus: Corpus, texts: Sequence[int], first: Sequence[int], device: torch.device
+) -> tuple[Tensor, Tensor, list[int]]:
+    """Return vectors (B, T, D), where a sentence follows them (B, T), and these sentences' numbers.
+
+    What follows the sentence before a summary's cue is the end, and the cue itself never follows.
+    """
+    sequences = [corpus.sequence(text, first, END) for text in texts]
+    vectors, mask = corpus.batch([numbers[:-1] for numbers in sequences])
+    following = [number for numbers in sequences for number in numbers[1:]]
+    return vectors.to(device), mask.to(device), [END if n == CUE else n for n in following]
+
+
 def _token_llm(network: TokenLLM, corpus: Corpus, device: torch.device) -> TextsLoss:
-    def loss(texts: Sequence[int], vectors_only: bool) -> Tensor:
+    def loss(texts: Sequence[int]) -> Loss:
         rows = [
             torch.tensor([BOS, *corpus.pieces(text), *[EOS] * int(corpus.ends[text])])
             for text in texts
         ]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
-        return network.loss(ids.to(device))
+        return next_token_loss(network, ids.to(device))
 
     return loss
+
+
+def _sample(corpus: Corpus) -> Tensor:
+    """Return vectors (N, D) float32 from all over the corpus.
+
+    Without its end: the vectors lie in the order in which sentences first occur.
+    """
+    every = max(1, len(corpus.vectors) // _SAMPLE)
+    return torch.from_numpy(corpus.vectors[::every].astype("float32"))
 
 
 def _llama(model: Model) -> dict[str, Any]:

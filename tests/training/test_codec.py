@@ -77,9 +77,9 @@ def test_killed_and_resumed(trained: Path, capsys, tmp_path: Path) -> None:
 import os, signal, sys
 from sonar_cli.training import loop
 step = loop._Run.step
-def dying(self, number, loss):
+def dying(self, number, describe):
     if number == 4: os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, loss)
+    return step(self, number, describe)
 loop._Run.step = dying
 from sonar_cli.cli import run
 sys.exit(run(["train", "codec", *{SMALL!r}, "-o", {str(tmp_path)!r}, "--device", "cpu"]))
@@ -142,11 +142,16 @@ def test_nothing_goes_on_from_a_codec_alone(trained: Path, capsys, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
-def test_mini_has_nothing_to_show(capsys, tmp_path: Path) -> None:
-    for flag in ("--show", "--dry-run"):
-        assert run(["train", "mini", flag, "-o", str(tmp_path / "out")]) == 2
-        assert "no TOML recipe" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+def test_a_dry_run_says_what_it_takes(capsys, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "codec", *SMALL, "--dry-run", "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    lines = dict(line.split(": ") for line in captured.out.splitlines())
+    assert captured.err == "" and lines["system"] == "codec"
+    parameters, tokens = int(lines["parameters"]), float(lines["tokens_a_step"])
+    assert float(lines["flops_a_step"]) == pytest.approx(6 * parameters * tokens, rel=0.01)
+    assert float(lines["hours"]) >= 0 and int(lines["peak_bytes"]) > 10**8
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_few_pieces(capsys, tmp_path: Path) -> None:

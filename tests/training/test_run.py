@@ -73,9 +73,9 @@ def test_killed_and_resumed_is_as_if_nothing_had_been(capsys, tmp_path: Path, na
 import os, signal, sys
 from sonar_cli.training import loop
 step = loop._Run.step
-def dying(self, number, loss):
+def dying(self, number, describe):
     if number == 4: os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, loss)
+    return step(self, number, describe)
 loop._Run.step = dying
 from sonar_cli.cli import run
 from sonar_cli.world import stories as world
@@ -135,8 +135,8 @@ def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> N
     ]
     texts.write_text("\n".join(lines))
     order = [
-        f"data.path={texts}", "from=mini", "train.steps=40", "train.lr=1e-3", "train.warmup=4",
-        "data.held_out=0.2",
+        f"data.path={texts}", "from=mini", "train.steps=40", "train.precision=float32",
+        "train.lr=1e-3", "train.warmup=4", "data.held_out=0.2",
     ]  # fmt: skip
     assert run(["train", "finetune", *order, "-o", str(tmp_path / "tuned"), "--threads", "1"]) == 0
     model = Path(capsys.readouterr().out.strip())
@@ -184,15 +184,17 @@ def test_the_recipe_can_be_shown(capsys) -> None:
 
 
 def test_ways_to_say_it(capsys, tmp_path: Path, monkeypatch) -> None:
-    from sonar_cli.mini import recipe as mini
-
-    asked: list[Path] = []
-    monkeypatch.setattr(mini, "train", lambda out, **more: asked.append(out) or out / "model")
-    assert run(["train", "--recipe", "mini"]) == 0
+    tiny = [
+        "codec.data.stories=30", "codec.model.vocabulary=420", "codec.train.steps=1",
+        "predictor.data.stories=10", "predictor.objective.vector_steps=1",
+        "predictor.train.steps=1",
+    ]  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "--recipe", "mini", "--show"]) == 0
     captured = capsys.readouterr()
-    assert captured.out == "runs/mini/model\n" and "train mini" in captured.err
-    assert run(["train", "mini", "-o", str(tmp_path)]) == 0
-    assert asked == [Path("runs/mini"), tmp_path]
+    assert 'system = "model"' in captured.out and "sonar-llm train mini" in captured.err
+    assert run(["train", "mini", *tiny, "--device", "cpu"]) == 0
+    assert capsys.readouterr().out == "runs/mini/model\n"
     for words in (["train"], ["train", "hmm"], ["train", "mini", "steps=3"]):
         assert run(words) == 2
         assert capsys.readouterr().err.count("\n") in (1, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,20 +19,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.errors import CheckpointError, TrainingError, UsageError
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.systems.sonar_llm import Predictor
-from sonar_cli.training.batches import Batches, Rows
-from sonar_cli.training.loop import Schedule, _step_seed, fit
+from sonar_cli.training.batches import Batches, Rows, parts_of
+from sonar_cli.training.loop import Means, Shown, fit
+from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import (
     decoding_loss,
     next_sentence_loss,
     next_vector_loss,
     reconstruction_loss,
 )
+from sonar_cli.training.processes import Alone
 from sonar_cli.training.record import digest
+from sonar_cli.training.schedule import Schedule, step_seed
 
 LANG = 55
 # [eos] [lang] pieces [eos], of different lengths
@@ -103,7 +107,8 @@ def test_decoding_loss_is_the_decoders_own(decoder: TextDecoder, double_eos: boo
     ]
     expected = sum(sums, torch.tensor(0.0)) / sum(map(len, labels))
     found = decoding_loss(decoder, vectors, target, double_eos)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert found.weight == found.tokens == sum(map(len, labels))
+    assert found.mean == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_padding_changes_no_loss(decoder: TextDecoder) -> None:
@@ -111,10 +116,8 @@ def test_padding_changes_no_loss(decoder: TextDecoder) -> None:
     target = Rows.of(TARGETS).padded(range(3))
     wider = F.pad(target, (0, 4), value=PAD)
     for double_eos in (False, True):
-        torch.testing.assert_close(
-            decoding_loss(decoder, vectors, wider, double_eos),
-            decoding_loss(decoder, vectors, target, double_eos),
-        )
+        found, plain = (decoding_loss(decoder, vectors, t, double_eos) for t in (wider, target))
+        assert found.mean == pytest.approx(plain.mean, rel=1e-6)
 
 
 def test_next_sentence_loss_is_one_text_after_the_other(
@@ -129,7 +132,12 @@ def test_next_sentence_loss_is_one_text_after_the_other(
     expected = sum(sums, torch.tensor(0.0)) / sum(len(row) - 1 for row in TARGETS)
     target = Rows.of(TARGETS).padded(range(3))
     found = next_sentence_loss(predictor, decoder, batch, mask, target)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert found.mean == pytest.approx(expected.item(), abs=1e-5)
+    # By text: the mean of each text's own mean, as the authors' micro-batches of one text have it.
+    of_text = [(sums[0] + sums[1]) / 8, sums[2] / 4]
+    by_text = next_sentence_loss(predictor, decoder, batch, mask, target, by_text=True)
+    assert by_text.weight == 2
+    assert by_text.mean == pytest.approx((sum(of_text) / 2).item(), abs=1e-5)
 
 
 def test_next_vector_loss_is_a_share_of_the_variance(predictor: Predictor) -> None:
@@ -141,15 +149,16 @@ def test_next_vector_loss_is_a_share_of_the_variance(predictor: Predictor) -> No
     predicted = torch.cat([predictor(text[None])[0] for text in texts])
     of_the_mean = (following - following.mean(0)).square().sum()
     expected = (predicted - following).square().sum() / of_the_mean
-    found = next_vector_loss(predictor, batch, mask, following)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    variance = float(following.var(0, correction=0).mean())
+    found = next_vector_loss(predictor, batch, mask, following, variance)
+    assert found.mean == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_only_the_predictor_learns(predictor: Predictor, decoder: TextDecoder) -> None:
     predictor.requires_grad_(True)
     mask = torch.ones(1, 3, dtype=torch.bool)
     target = Rows.of(TARGETS).padded(range(3))
-    next_sentence_loss(predictor, decoder, torch.randn(1, 3, 64), mask, target).backward()
+    next_sentence_loss(predictor, decoder, torch.randn(1, 3, 64), mask, target).total.backward()
     assert all(p.grad is not None and p.grad.any() for p in predictor.parameters())
     assert all(p.grad is None for p in decoder.parameters())
 
@@ -161,12 +170,12 @@ def test_noise_is_in_units_of_the_vectors_size(
     target = Rows.of(TARGETS).padded(range(3))
     vectors = encoder(source, source != PAD)
     clean = reconstruction_loss(encoder, decoder, source, target)
-    torch.testing.assert_close(clean, decoding_loss(decoder, vectors, target))
+    assert clean.mean == pytest.approx(decoding_loss(decoder, vectors, target).mean)
     monkeypatch.setattr(torch, "randn_like", torch.ones_like)
     moved = vectors + 0.5 * vectors.square().mean(1, keepdim=True).sqrt()
     noisy = reconstruction_loss(encoder, decoder, source, target, noise=0.5)
-    torch.testing.assert_close(noisy, decoding_loss(decoder, moved, target))
-    assert not torch.allclose(noisy, clean)
+    assert noisy.mean == pytest.approx(decoding_loss(decoder, moved, target).mean)
+    assert abs(noisy.mean - clean.mean) > 1e-4
 
 
 # loop
@@ -175,7 +184,9 @@ def test_noise_is_in_units_of_the_vectors_size(
 TOY = """
 import torch
 from torch import nn
-from sonar_cli.training.loop import Schedule, fit
+from sonar_cli.training.loop import Shown, fit
+from sonar_cli.training.loss import Loss
+from sonar_cli.training.schedule import Schedule
 
 torch.set_num_threads(1)
 SCHEDULE = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, evaluate_every=10, save_seconds=0.0)
@@ -184,17 +195,19 @@ def toy(folder, before=lambda step: None, schedule=SCHEDULE, width=8, freeze=Fal
     torch.manual_seed(7)
     model = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 1))
     model[0].bias.requires_grad_(not freeze)
-    def loss(step):
+    def loss(step, part):
         before(step)
         x = torch.randn(16, 4)  # drawn from the step's own seed
-        return (model(x)[:, 0] - x.sum(1)).square().mean()
-    fit({"model": model}, loss, schedule, folder, progress=False, **more)
+        return Loss((model(x)[:, 0] - x.sum(1)).square().sum(), 16)
+    more.setdefault("shown", Shown(progress=False))
+    fit({"model": model}, loss, schedule, folder, **more)
     return model
 """
 _toy: dict[str, Callable[..., nn.Module]] = {}
 exec(TOY, _toy)
 toy = _toy["toy"]
 SCHEDULE = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, evaluate_every=10, save_seconds=0.0)
+QUIET = Shown(progress=False)
 RECIPE = {"batch": 16, "noise": 0.1, "model": {"layers": 2, "act": "relu"}}
 ADVICE = "another folder, or --no-resume to start anew"
 
@@ -237,7 +250,7 @@ def test_draws_depend_on_the_seed_and_the_step_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [0, 1, -1, 2**32, 2**64])
 def test_the_seeds_of_steps_are_distinct_where_the_cpu_reads_them(seed: int) -> None:
     steps = [*range(100_000), 2**31, 2**32 - 1]
-    seeds = [_step_seed(seed, step) for step in steps]
+    seeds = [step_seed(seed, step) for step in steps]
     assert min(seeds) >= 0 and max(seeds) < 2**64
     # torch's CPU generator takes the low 32 bits of a seed
     assert len({each % 2**32 for each in seeds}) == len(steps)
@@ -248,7 +261,7 @@ def test_the_seeds_of_steps_are_distinct_where_the_cpu_reads_them(seed: int) -> 
 
 
 def test_neighbouring_seeds_share_no_step() -> None:
-    one, other = ({_step_seed(seed, step) for step in range(50_000)} for seed in (0, 1))
+    one, other = ({step_seed(seed, step) for step in range(50_000)} for seed in (0, 1))
     assert not one & other
 
 
@@ -340,7 +353,7 @@ def test_a_save_that_fails_leaves_the_one_before(
         raise OSError("no space left")
 
     monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(TrainingError, match="no space"):
         toy(tmp_path)
     monkeypatch.undo()
     resumed: list[int] = []
@@ -394,7 +407,7 @@ def test_how_often_it_logs_evaluates_and_saves_may_change(tmp_path: Path) -> Non
     _stop(tmp_path / "stopped", at=9)
     other = replace(SCHEDULE, log_every=3, evaluate_every=2, save_seconds=5.0)
     steps: list[int] = []
-    model = toy(tmp_path / "stopped", steps.append, other, evaluate=lambda: {"exact": 0.5})
+    model = toy(tmp_path / "stopped", steps.append, other, evaluate=lambda step: {"exact": 0.5})
     assert steps[0] == 9
     _assert_same(toy(tmp_path / "whole"), model)
 
@@ -452,8 +465,12 @@ def test_of_many_other_weights_the_first_are_named(tmp_path: Path) -> None:
     def run(*widths: int) -> nn.Sequential:
         model = nn.Sequential(*(nn.Linear(width, 1) for width in widths))
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+        def loss(step: int, part: int) -> Loss:
+            return Loss(model[0](torch.ones(widths[0])).sum(), 1)
+
         try:
-            fit({"m": model}, lambda _: model[0](torch.ones(widths[0])).sum(), schedule, tmp_path)
+            fit({"m": model}, loss, schedule, tmp_path)
         except UsageError:
             assert all(torch.equal(model.state_dict()[name], old) for name, old in before.items())
             raise
@@ -476,16 +493,17 @@ def test_the_order_of_the_modules_does_not_matter(tmp_path: Path) -> None:
         torch.manual_seed(3)
         models = {name: nn.Linear(3, 1) for name in "ab"}
 
-        def loss(step: int) -> Tensor:
+        def loss(step: int, part: int) -> Loss:
             if step == stop:
                 raise KeyboardInterrupt
             x = torch.randn(4, 3)
-            return (models["a"](x) - 5 * x[:, :1]).square().mean() + models["b"](x).square().mean()
+            error = (models["a"](x) - 5 * x[:, :1]).square().mean() + models["b"](x).square().mean()
+            return Loss(error, 1)
 
         schedule = Schedule(steps=12, lr=1e-2, warmup=2)
         chosen = {name: models[name] for name in names}
         try:
-            fit(chosen, loss, schedule, tmp_path / folder, progress=False)
+            fit(chosen, loss, schedule, tmp_path / folder, shown=QUIET)
         except KeyboardInterrupt:
             assert stop == 6
         return [p for name in "ab" for p in models[name].parameters()]
@@ -540,7 +558,9 @@ def test_a_log_that_cannot_be_cut_stays_as_it_was(
 def test_a_digest_is_the_same_in_every_process() -> None:
     script = """
 import numpy as np
+from sonar_cli.training.processes import Alone
 from sonar_cli.training.record import digest
+from sonar_cli.training.schedule import Schedule, step_seed
 print(digest(["One day", "ö", np.arange(6, dtype=np.int32).reshape(2, 3)]))
 """
     found = {
@@ -592,7 +612,7 @@ def test_without_resume_the_checkpoint_is_gone_at_once(tmp_path: Path) -> None:
 def test_an_evaluation_moves_no_random_numbers(tmp_path: Path) -> None:
     whole = toy(tmp_path / "plain")
     after = torch.rand(3)
-    model = toy(tmp_path / "evaluated", evaluate=lambda: {"draw": torch.rand(()).item()})
+    model = toy(tmp_path / "evaluated", evaluate=lambda step: {"draw": torch.rand(()).item()})
     assert torch.equal(torch.rand(3), after)
     _assert_same(whole, model)
 
@@ -606,7 +626,7 @@ def test_without_resume_it_starts_anew(tmp_path: Path) -> None:
 
 
 def test_log_holds_losses_rates_and_evaluations(tmp_path: Path) -> None:
-    toy(tmp_path, evaluate=lambda: {"exact": 0.5})
+    toy(tmp_path, evaluate=lambda step: {"exact": 0.5})
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 10, 12, 16, 20, 24, 28, 30]
     assert [line["step"] for line in lines if "exact" in line] == [10, 20, 30]
@@ -619,7 +639,7 @@ def test_evaluation_is_in_eval_mode_and_frozen_stays_frozen(tmp_path: Path) -> N
     model.bias.requires_grad_(False)
     before, modes = model.bias.clone(), []
 
-    def evaluate() -> dict[str, float]:
+    def evaluate(step: int) -> dict[str, float]:
         modes.append(model.training)
         return {}
 
@@ -627,11 +647,11 @@ def test_evaluation_is_in_eval_mode_and_frozen_stays_frozen(tmp_path: Path) -> N
     data = torch.ones(3, 2)
     fit(
         {"model": model},
-        lambda step: model(data).square().mean(),
+        lambda step, part: Loss(model(data).square().mean(), 1),
         schedule,
         tmp_path,
         evaluate=evaluate,
-        progress=False,
+        shown=QUIET,
     )
     assert modes == [False, False] and model.training
     assert torch.equal(model.bias, before)
@@ -649,10 +669,10 @@ def test_a_codec_and_a_predictor_learn(
     schedule = Schedule(steps=60, lr=3e-3, warmup=5, log_every=10)
     fit(
         {"encoder": encoder, "decoder": decoder},
-        lambda step: reconstruction_loss(encoder, decoder, source, target, noise=0.1),
+        lambda step, part: reconstruction_loss(encoder, decoder, source, target, noise=0.1),
         schedule,
         tmp_path / "codec",
-        progress=False,
+        shown=QUIET,
     )
     losses = [line["loss"] for line in _log(tmp_path / "codec")]
     assert losses[-1] < 0.2 * losses[0]
@@ -661,12 +681,149 @@ def test_a_codec_and_a_predictor_learn(
         vectors = encoder(source, source != PAD)[None, :2]
     fit(
         {"predictor": predictor},
-        lambda step: next_sentence_loss(
+        lambda step, part: next_sentence_loss(
             predictor, decoder, vectors, torch.ones(1, 2, dtype=torch.bool), target[1:]
         ),
         schedule,
         tmp_path / "predictor",
-        progress=False,
+        shown=QUIET,
     )
     losses = [line["loss"] for line in _log(tmp_path / "predictor")]
     assert losses[-1] < 0.2 * losses[0]
+
+
+# parts, averages, checkpoints
+
+
+def _learned(folder: Path, parts: int, **changes: Any) -> nn.Module:
+    """Train on fixed data whose batches are computed in parts; return the model."""
+    torch.manual_seed(3)
+    model = nn.Linear(4, 2)
+    x = torch.randn(12, 4)
+
+    def loss(step: int, part: int) -> Loss:
+        mine = x[part::parts]
+        return Loss((model(mine) - mine[:, :2]).square().sum(), len(mine), tokens=3 * len(mine))
+
+    schedule = Schedule(steps=8, lr=1e-2, warmup=2, log_every=2, **changes)
+    fit({"model": model}, loss, schedule, folder, shown=QUIET, means=Means(Alone(), parts))
+    return model
+
+
+def test_parts_of_a_batch_are_the_batch(tmp_path: Path) -> None:
+    """Five parts are of unequal sizes; each row counts the same all the same."""
+    whole, parts = _learned(tmp_path / "one", 1), _learned(tmp_path / "five", 5)
+    for name, each in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], each, atol=1e-6, rtol=1e-5)
+    one, five = _log(tmp_path / "one"), _log(tmp_path / "five")
+    assert [line["tokens"] for line in five] == [72, 144, 216, 288]
+    assert [line["loss"] for line in one] == pytest.approx([line["loss"] for line in five])
+
+
+def test_numbers_of_parts() -> None:
+    assert [parts_of(24, micro, 1) for micro in (0, 24, 5, 1)] == [1, 1, 5, 24]
+    assert parts_of(5, 1, 2) == 4 and parts_of(8, 0, 4) == 4
+    with pytest.raises(UsageError, match="at least the number of processes, 4"):
+        parts_of(3, 0, 4)
+
+
+def test_an_average_of_the_weights_is_kept(tmp_path: Path) -> None:
+    decay, seen = 0.9, []
+    model = nn.Linear(1, 1, bias=False)
+    average = model.weight.detach().clone()
+
+    def loss(step: int, part: int) -> Loss:
+        if step:
+            rate = min(decay, step / (9 + step))
+            average.lerp_(model.weight.detach(), 1 - rate)
+        return Loss((model(torch.ones(1, 1)) - 5).square().sum(), 1)
+
+    def evaluate(step: int) -> dict[str, float]:
+        seen.append(model.weight.item())
+        return {}
+
+    schedule = Schedule(steps=6, lr=0.5, warmup=1, ema=decay, evaluate_every=5)
+    fit({"m": model}, loss, schedule, tmp_path, shown=QUIET, evaluate=evaluate)
+    assert seen == [pytest.approx(average.item())], "as it was after five steps"
+    state = torch.load(tmp_path / "checkpoint.pt")
+    assert torch.equal(state["average"]["m.weight"], model.weight)
+    assert not torch.equal(state["modules"]["m.weight"], model.weight)
+
+
+def test_an_average_resumes(tmp_path: Path) -> None:
+    schedule = Schedule(steps=30, lr=1e-2, warmup=5, log_every=4, save_seconds=0.0, ema=0.9)
+    whole = toy(tmp_path / "whole", schedule=schedule)
+    with pytest.raises(KeyboardInterrupt):
+        toy(tmp_path / "cut", lambda step: step == 11 and _press(), schedule)
+    _assert_same(whole, toy(tmp_path / "cut", schedule=schedule))
+
+
+def _press() -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
+    three = Schedule(steps=30, lr=1e-2, warmup=5, save_seconds=0.0, keep=3)
+    toy(tmp_path, schedule=three)
+    names = sorted(file.name for file in tmp_path.glob("*.pt"))
+    assert names == [*(f"checkpoint-{step:08}.pt" for step in (28, 29, 30)), "checkpoint.pt"]
+    assert torch.load(tmp_path / names[1])["step"] == 29
+    # A broken newest one can be replaced, and what came after it goes.
+    whole = torch.load(tmp_path / "checkpoint.pt")["modules"]
+    (tmp_path / "checkpoint.pt").unlink()
+    (tmp_path / "checkpoint.pt").write_bytes(b"broken")
+    with pytest.raises(
+        CheckpointError, match=r"rename checkpoint-00000030.pt to checkpoint.pt, or"
+    ):
+        toy(tmp_path, schedule=three)
+    os.replace(tmp_path / names[0], tmp_path / "checkpoint.pt")
+    model = toy(tmp_path, schedule=three)
+    assert all(torch.equal(whole[f"model.{k}"], v) for k, v in model.state_dict().items())
+
+
+def test_killed_within_a_save(tmp_path: Path) -> None:
+    whole = toy(tmp_path / "whole")
+    script = f"""{TOY}
+import os, sys, signal
+from pathlib import Path
+save, saves = torch.save, iter(range(99))
+def dying(state, file):
+    save(state, file)
+    if next(saves) == 9:
+        with open(file, "r+b") as half: half.truncate(500)
+        os.kill(os.getpid(), signal.SIGKILL)
+torch.save = dying
+toy(Path(sys.argv[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "cut")], timeout=120)
+    assert done.returncode == -signal.SIGKILL and (tmp_path / "cut/checkpoint.partial").exists()
+    _assert_same(whole, toy(tmp_path / "cut"))
+
+
+def test_a_disk_too_small_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=100))
+    steps: list[int] = []
+    with pytest.raises(TrainingError, match=r"the disk has 0\.00 GB free: make room"):
+        toy(tmp_path, steps.append)
+    assert steps == [] and not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_gradient_that_is_no_number_changes_nothing(tmp_path: Path) -> None:
+    model = nn.Linear(1, 1)
+    before = model.weight.clone()
+
+    def loss(step: int, part: int) -> Loss:
+        return Loss((model(torch.zeros(1, 1)) - model.bias).sum().sqrt(), 1)  # 0, gradient infinite
+
+    with pytest.raises(TrainingError, match="gradient's norm of step 1 is nan"):
+        fit({"m": model}, loss, Schedule(steps=3, lr=1, warmup=1), tmp_path, shown=QUIET)
+    assert torch.equal(model.weight, before)
+
+
+def test_figures_for_tensorboard(tmp_path: Path) -> None:
+    accumulate = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    toy(tmp_path, shown=Shown(progress=False, log_to="tensorboard"))
+    events = accumulate.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    found = [(each.step, each.value) for each in events.Scalars("loss")]
+    assert found == [(line["step"], pytest.approx(line["loss"])) for line in _log(tmp_path)]

@@ -19,7 +19,13 @@ from sonar_cli.model.formats.codec import save_decoder, save_encoder
 from sonar_cli.model.formats.layouts import State
 from sonar_cli.model.formats.predictor import save_predictor
 from sonar_cli.model.load import build
-from sonar_cli.model.shapes import LlamaConfig, PredictorConfig, TransformerConfig
+from sonar_cli.model.shapes import (
+    SONAR_DECODER,
+    SONAR_ENCODER,
+    LlamaConfig,
+    PredictorConfig,
+    TransformerConfig,
+)
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.options import ModelPaths
 
@@ -42,8 +48,8 @@ class Sizes:
 
 # SONAR's published codec and the 900m SONAR-LLM.
 FULL = Sizes(
-    TransformerConfig(256_206, 1024, layers=24, heads=16, ffn=8192, max_len=514),
-    TransformerConfig(256_206, 1024, layers=24, heads=16, ffn=8192, max_len=512),
+    SONAR_ENCODER,
+    SONAR_DECODER,
     PredictorConfig(
         embed_dim=1024, hidden=1536, ffn=6144, layers=17, heads=32, kv_heads=32, head_dim=64
     ),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonar_cli.model.codec.layers import Embedding, FeedForward, SelfAttention
+from sonar_cli.model.recompute import through
 from sonar_cli.model.shapes import TransformerConfig
 
 # The fewest positions by which the memory of a `DecoderState` grows.
@@ -164,6 +165,16 @@ class VectorAttention(nn.Module):
         constant: Tensor = self.out(self.v(vectors)).unsqueeze(1)
         return constant
 
+    def dropped(self, vectors: Tensor, count: int, heads: int, dropout: float) -> Tensor:
+        """Return `forward` of vectors (N, D) for `count` tokens, (N, count, D), with dropout.
+
+        The one attention weight of each token and head is 0 with probability `dropout`.
+        """
+        weights = vectors.new_ones(len(vectors), count, heads, 1)
+        values = self.v(vectors).unflatten(1, (heads, -1)).unsqueeze(1)  # (N, 1, heads, head size)
+        result: Tensor = self.out((F.dropout(weights, dropout) * values).flatten(2))
+        return result
+
 
 class DecoderLayer(nn.Module):
     """A pre-norm block: causal self-attention, the vector's constant, feed-forward."""
@@ -182,28 +193,44 @@ class DecoderLayer(nn.Module):
         constant: Tensor,
         extend: Extend | None = None,
         mask: Tensor | None = None,
+        dropout: float = 0.0,
     ) -> Tensor:
-        """Return the output (N, S, D) of the block for x (N, S, D) and constant (N, 1, D).
+        """Return the output (N, S, D) of the block for x (N, S, D) and constant (N, 1 or S, D).
 
         `extend` puts the keys and values of earlier positions in front of the new ones. `mask`
         (S, T) bool is True where a new position may attend. Without a mask, a single position
-        attends to all, and several positions are the first ones: they attend causally.
+        attends to all, and several positions are the first ones: they attend causally. `dropout`
+        is applied where fairseq2's layer does: to attention weights, between the feed-forward's
+        maps, and to what each part adds.
         """
         q, k, v = self.self_attn.project(self.self_attn_norm(x))
         if extend is not None:
             k, v = extend(k, v)
         causal = mask is None and q.shape[2] > 1
-        x = x + self.self_attn.attend(q, k, v, mask, causal)
-        x = x + constant
-        result: Tensor = x + self.ffn(self.ffn_norm(x))
+        x = x + F.dropout(self.self_attn.attend(q, k, v, mask, causal, dropout), dropout)
+        x = x + F.dropout(constant, dropout)
+        result: Tensor = x + F.dropout(self.ffn(self.ffn_norm(x), dropout), dropout)
         return result
+
+    def forced(self, x: Tensor, vectors: Tensor, dropout: float) -> Tensor:
+        """Return the output (N, S, D) for x (N, S, D), the first positions, and vectors (N, D)."""
+        if not dropout:
+            result: Tensor = self(x, self.vector_attn(vectors))
+            return result
+        heads = self.self_attn.heads
+        constant = self.vector_attn.dropped(vectors, x.shape[1], heads, dropout)
+        dropped: Tensor = self(x, constant, dropout=dropout)
+        return dropped
 
 
 class TextDecoder(nn.Module):
     """SONAR's text decoder: reads a vector and `[eos] [lang] pieces`, returns logits.
 
-    The output projection shares the embedding's weight.
+    The output projection shares the embedding's weight. Training sets `recompute` to keep only the
+    layers' inputs for the backward pass.
     """
+
+    recompute = False
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -223,11 +250,14 @@ class TextDecoder(nn.Module):
         """Return logits (N, S, V) for vectors (N, D) and ids (N, S) int64, by teacher forcing."""
         return self.project(self.hidden(vectors, ids))
 
-    def hidden(self, vectors: Tensor, ids: Tensor) -> Tensor:
-        """Return the normalized hidden states (N, S, D) that `forward` projects to logits."""
-        x = self.embed(ids)
+    def hidden(self, vectors: Tensor, ids: Tensor, dropout: float = 0.0) -> Tensor:
+        """Return the normalized hidden states (N, S, D) that `forward` projects to logits.
+
+        `dropout` is for training alone.
+        """
+        x = F.dropout(self.embed(ids), dropout)
         for layer in self.layers:
-            x = layer(x, layer.vector_attn(vectors))  # type: ignore[operator]
+            x = through(layer.forced, x, vectors, dropout, recompute=self.recompute)  # type: ignore[arg-type]
         result: Tensor = self.norm(x)
         return result
 

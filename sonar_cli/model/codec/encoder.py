@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sonar_cli.model.codec.layers import Embedding, FeedForward, SelfAttention
+from sonar_cli.model.recompute import through
 from sonar_cli.model.shapes import TransformerConfig
 
 
@@ -32,8 +33,11 @@ class EncoderLayer(nn.Module):
 class TextEncoder(nn.Module):
     """SONAR's text encoder: reads `[lang] pieces [eos]`, returns one vector.
 
-    The vector is the mean of the last layer's normalized hidden states over all tokens.
+    The vector is the mean of the last layer's normalized hidden states over all tokens. Training
+    sets `recompute` to keep only the layers' inputs for the backward pass.
     """
+
+    recompute = False
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -50,7 +54,7 @@ class TextEncoder(nn.Module):
         attend = None if mask is None else mask[:, None, None, :]  # (N, 1, 1, S)
         x = self.embed(ids)
         for layer in self.layers:
-            x = layer(x, attend)
+            x = through(layer, x, attend, recompute=self.recompute)
         x = self.norm(x)
         if mask is None:
             return x.mean(dim=1)

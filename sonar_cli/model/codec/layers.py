@@ -83,13 +83,22 @@ class SelfAttention(nn.Module):
         return self._split(q), self._split(k), self._split(v)
 
     def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        dropout: float = 0.0,
     ) -> Tensor:
         """Return the output (N, S, width) of queries (N, h, S, hd) over keys, values (N, h, T, hd).
 
-        `mask`, bool and broadcast to (N, h, S, T), is True where a query may attend.
+        `mask`, bool and broadcast to (N, h, S, T), is True where a query may attend. `dropout` is
+        that of the attention weights.
         """
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout
+        )
         # (N, h, S, hd) -> (N, S, h * hd)
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged
@@ -106,7 +115,7 @@ class FeedForward(nn.Module):
         self.up = nn.Linear(width, inner)
         self.down = nn.Linear(inner, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the output (..., width) for x (..., width)."""
-        result: Tensor = self.down(self.up(x).relu_())
+    def forward(self, x: Tensor, dropout: float = 0.0) -> Tensor:
+        """Return the output (..., width) for x (..., width), with dropout between the maps."""
+        result: Tensor = self.down(F.dropout(self.up(x).relu_(), dropout))
         return result

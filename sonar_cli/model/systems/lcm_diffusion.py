@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonar_cli.model.codec.base import Codec
+from sonar_cli.model.recompute import through
 from sonar_cli.model.shapes import TwoTowerConfig
 from sonar_cli.model.systems.diffusion import add_noise, cosine_signal, sample
 from sonar_cli.model.systems.llama import KVCache, Llama, RMSNorm, SwiGLU
@@ -130,7 +131,12 @@ class DenoiserLayer(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """Predicts clean vectors from noisy vectors, their times and the contexts."""
+    """Predicts clean vectors from noisy vectors, their times and the contexts.
+
+    Training sets `recompute` to keep only the layers' inputs for the backward pass.
+    """
+
+    recompute = False
 
     def __init__(self, config: TwoTowerConfig) -> None:
         super().__init__()
@@ -150,7 +156,7 @@ class Denoiser(nn.Module):
         contexts = torch.cat([zeros, contexts], dim=1)
         x, time = self.forward_proj(noisy), self.time(times, noisy.dtype)
         for layer in self.layers:
-            x = layer(x, time, contexts, mask)
+            x = through(layer, x, time, contexts, mask, recompute=self.recompute)
         result: Tensor = self.reverse_proj(self.norm(x))
         return result
 
@@ -178,13 +184,13 @@ class TwoTowerLCM(Llama):
         """Return the contexts (B, T, hidden) of vectors (B, T, D) that follow the cache."""
         return self.run(self.forward_proj(self.scaler.normalize(vectors)), cache)
 
-    def loss(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """Return the squared error of the denoised vectors, in normalized space, as a scalar.
+    def errors(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Return the squared errors of the denoised vectors (targets,), in normalized space.
 
         Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. Every sentence is
         a target at a random time of its own. It sees the contexts of the sentences before it; the
-        share `NO_CONTEXT` of the texts sees none. The error is the sum over D, averaged over the
-        targets.
+        share `NO_CONTEXT` of the texts sees none. An error is a sum over D; training minimizes
+        their mean.
         """
         clean = self.scaler.normalize(vectors)
         times = torch.randint(len(self.signal), mask.shape, device=vectors.device)
@@ -196,8 +202,7 @@ class TwoTowerLCM(Llama):
         dropped = torch.rand(len(vectors), 1, 1, device=vectors.device) < NO_CONTEXT  # (B, 1, 1)
         zeros_only = torch.arange(count, device=vectors.device) == 0  # (T,)
         found = self.denoiser(noisy, times, contexts, torch.where(dropped, zeros_only, seen))
-        errors = (found - clean).square().sum(-1)
-        return errors[mask].mean()
+        return (found - clean).square().sum(-1)[mask]
 
     def sample(
         self, contexts: Tensor, lengths: Tensor, noise: Tensor, steps: int, guidance: float

@@ -41,17 +41,15 @@ class BaseLCM(Llama):
         """Return the vectors (..., D) that hidden states (..., hidden) predict."""
         return self.scaler.denormalize(self.reverse_proj(hidden))
 
-    def loss(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """Return the squared error of the next vectors, in normalized space, as a scalar.
+    def errors(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Return the squared errors of the next vectors (targets,), in normalized space.
 
         Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. All sentences but
-        a text's first are targets. The error is the sum over D, averaged over the targets.
+        a text's first are targets. An error is a sum over D; training minimizes their mean.
         """
         wanted = self.scaler.normalize(vectors[:, 1:])
         found = self.reverse_proj(self.hidden(vectors[:, :-1]))
-        errors = (found - wanted).square().sum(-1)  # (B, T - 1)
-        targets = mask[:, 1:]
-        return errors[targets].sum() / targets.sum().clamp(min=1)
+        return (found - wanted).square().sum(-1)[mask[:, 1:]]
 
 
 class LCMMSESystem:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonar_cli.model.recompute import through
 from sonar_cli.model.shapes import LlamaConfig, RopeScaling
 
 # The fewest positions by which a cache grows. A cache of more than twice that grows by half.
@@ -212,9 +213,13 @@ class LlamaLayer(nn.Module):
 
 
 class Llama(nn.Module):
-    """A stack of Llama layers and the final norm, over hidden states."""
+    """A stack of Llama layers and the final norm, over hidden states.
+
+    Training sets `recompute` to keep only the layers' inputs for the backward pass.
+    """
 
     rates: Tensor
+    recompute = False
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
@@ -231,7 +236,7 @@ class Llama(nn.Module):
         """
         place = self._place(x, cache)
         for number, layer in enumerate(self.layers):
-            x = layer(x, place, cache, number)
+            x = through(layer, x, place, cache, number, recompute=self.recompute)
         if cache is not None:
             cache.advance(x.shape[1])
         result: Tensor = self.norm(x)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonar_cli.model.codec.tokenizer import BOS, EOS, PAD, Tokenizer
+from sonar_cli.model.codec.tokenizer import BOS, EOS, Tokenizer
 from sonar_cli.model.shapes import TokenLLMConfig
 from sonar_cli.model.systems.llama import KVCache, Llama
 
@@ -29,16 +29,11 @@ class TokenLLM(Llama):
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
         """Return the logits (B, T, V) of ids (B, T) int64, which follow those in the cache."""
-        return F.linear(self.run(self.embed(ids), cache), self.embed.weight)
+        return F.linear(self.hidden(ids, cache), self.embed.weight)
 
-    def loss(self, ids: Tensor) -> Tensor:
-        """Return the mean cross-entropy, in nats, of the tokens after the first: a scalar.
-
-        `ids` (B, T) int64 may end with pad, which is no target; eos is one.
-        """
-        logits, targets = self(ids[:, :-1]), ids[:, 1:]
-        # (B * (T - 1), V) and (B * (T - 1),)
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD)
+    def hidden(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Return the hidden states (B, T, hidden), after the final norm, of ids (B, T) int64."""
+        return self.run(self.embed(ids), cache)
 
 
 class TokenLLMSystem:

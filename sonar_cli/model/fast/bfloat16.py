@@ -1,0 +1,16 @@
+"""Whether a device multiplies bfloat16 faster than float32."""
+
+from __future__ import annotations
+
+import torch
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Tell whether the device has instructions that multiply bfloat16.
+
+    On x86 these are AVX512-BF16 and AMX; on CUDA all devices since Ampere have them.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)

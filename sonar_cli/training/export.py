@@ -1,0 +1,37 @@
+"""The finished model: a folder that `-m` takes, moved into place whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sonar_cli.model.formats.system import save_system
+from sonar_cli.options import ModelPaths
+
+# A codec of at most so many bytes is copied beside what was trained on it.
+_SMALL = 64 << 20
+
+
+def export(network: nn.Module, dtype: torch.dtype, paths: ModelPaths, out: Path) -> None:
+    """Write out/model in one move: the network, the recipe and figures, and a small codec."""
+    partial, final = out / "model.partial", out / "model"
+    shutil.rmtree(partial, ignore_errors=True)
+    save_system(network, partial / "predictor", dtype)
+    for name in ("recipe.toml", "metrics.json"):
+        shutil.copy(out / name, partial / name)
+    parts = {"encoder": paths.encoder, "decoder": paths.decoder, "tokenizer": paths.tokenizer}
+    if sum(map(_bytes, parts.values())) <= _SMALL and all(p.is_dir() for p in parts.values()):
+        for part, path in parts.items():
+            shutil.copytree(path, partial / part)
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(partial, final)
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else islice([path], 1)
+    return sum(file.stat().st_size for file in files if file.is_file())
