@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sonar_cli.training.recipe import CodecRecipe, Recipe
 
 MINI = "mini"
+CURVES = "curves.png"
 
 
 @click.command(cls=Command, short_help="Train a system from a recipe.")
@@ -126,10 +127,14 @@ def _codec(
     start = None
     if recipe.start is not None:
         start = resolve(ModelRequest(recipe.start), predictor=False, progress=shown)
-    return run_codec.train_codec(
+    notify = render.Notices(not quiet)
+    model = run_codec.train_codec(
         recipe, start, out, device=device, threads=threads, progress=not quiet, resume=resume,
-        notify=render.Notices(not quiet),
+        notify=notify,
     )  # fmt: skip
+    log = out / "codec" / "log.jsonl"
+    render.draw_curves(log, out / CURVES, recipe.system, terminal=shown, notify=notify)
+    return model
 
 
 def _dry_run(recipe: Recipe, device: str, threads: int | None) -> None:
@@ -156,8 +161,14 @@ def _system(
     paths = resolve(request, predictor=recipe.start is not None, progress=shown)
     if recipe.start is not None and paths.predictor is None:
         raise UsageError(f"{recipe.start} is a codec alone; from= takes a model with a predictor")
-    return run.train(
+    notify = render.Notices(not quiet)
+    model = run.train(
         recipe, paths, out, identity=files_identity(paths.encoder, paths.tokenizer),
         device=device, threads=threads or (1 if request.embedded else None),
-        progress=not quiet, resume=resume, notify=render.Notices(not quiet),
+        progress=not quiet, resume=resume, notify=notify,
     )  # fmt: skip
+    render.draw_curves(
+        out / "log.jsonl", out / CURVES, recipe.system,
+        vector_steps=recipe.objective.vector_steps, terminal=shown, notify=notify,
+    )  # fmt: skip
+    return model

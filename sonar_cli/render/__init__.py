@@ -1,6 +1,7 @@
 """What the user sees: plain text and JSON Lines in pipes, prose and panels on a terminal."""
 
 from sonar_cli.render.continuations import Turns, Writer, writer
+from sonar_cli.render.curves import draw_curves
 from sonar_cli.render.output import opened, write_whole
 from sonar_cli.render.progress import Notices, bar, doing, pieces, progress, say
 from sonar_cli.render.summaries import Summaries
@@ -13,6 +14,7 @@ __all__ = [
     "Writer",
     "bar",
     "doing",
+    "draw_curves",
     "opened",
     "pieces",
     "print_models",
