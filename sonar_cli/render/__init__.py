@@ -2,12 +2,13 @@
 
 from sonar_cli.render.continuations import Turns, Writer, writer
 from sonar_cli.render.curves import draw_curves
-from sonar_cli.render.output import opened, write_whole
+from sonar_cli.render.output import STDOUT, naming, opened, write_whole
 from sonar_cli.render.progress import Notices, bar, doing, pieces, progress, say
 from sonar_cli.render.summaries import Summaries
 from sonar_cli.render.tables import print_models, print_record, print_report
 
 __all__ = [
+    "STDOUT",
     "Notices",
     "Summaries",
     "Turns",
@@ -15,6 +16,7 @@ __all__ = [
     "bar",
     "doing",
     "draw_curves",
+    "naming",
     "opened",
     "pieces",
     "print_models",
