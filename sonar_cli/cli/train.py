@@ -11,7 +11,7 @@ from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import device, quiet
 from sonar_cli.errors import UsageError
-from sonar_cli.options import ModelRequest, OutputOptions
+from sonar_cli.options import ModelPaths, ModelRequest, OutputOptions
 
 if TYPE_CHECKING:
     from sonar_cli.training.recipe import CodecRecipe, Recipe
@@ -148,6 +148,19 @@ def _dry_run(recipe: Recipe, device: str, threads: int | None) -> None:
     render.print_record(dry_run(recipe, paths, device, threads), "text")
 
 
+def _require_system(recipe: Recipe, paths: ModelPaths) -> None:
+    """Raise UsageError, before anything is written, where the model is no such system."""
+    from sonar_cli.model.formats.system import kind_of
+
+    if paths.predictor is None:
+        raise UsageError(f"{recipe.start} is a codec alone; from= takes a model with a predictor")
+    if (found := kind_of(paths.predictor)) != recipe.system:
+        raise UsageError(
+            f"{recipe.start} is a {found}, and the recipe trains a {recipe.system}; "
+            f"add system={found}"
+        )
+
+
 def _system(
     recipe: Recipe, out: Path, device: str, threads: int | None, quiet: bool, resume: bool
 ) -> Path:
@@ -159,8 +172,8 @@ def _system(
     shown = session.shows_progress(OutputOptions(quiet=quiet))
     request = ModelRequest(recipe.start or recipe.codec)
     paths = resolve(request, predictor=recipe.start is not None, progress=shown)
-    if recipe.start is not None and paths.predictor is None:
-        raise UsageError(f"{recipe.start} is a codec alone; from= takes a model with a predictor")
+    if recipe.start is not None:
+        _require_system(recipe, paths)
     notify = render.Notices(not quiet)
     model = run.train(
         recipe, paths, out, identity=files_identity(paths.encoder, paths.tokenizer),

@@ -164,12 +164,13 @@ def _check(data: Data, train: Train, model: Model | CodecShape, sizes: Sequence[
     least = {
         "train.steps": train.steps,
         "train.batch": train.batch,
-        "data.max_sentences": data.max_sentences,
         **{f"model.{name}": getattr(model, name) for name in sizes},
     }
     for name, value in least.items():
         if value < 1:
             raise UsageError(f"{name} is at least 1, not {value}")
+    if data.max_sentences < 2:
+        raise UsageError(f"data.max_sentences is at least 2, not {data.max_sentences}")
     if not (0 < train.lr < math.inf):
         raise UsageError(f"train.lr is a number above 0, not {train.lr}")
     if not 0 <= train.beta2 < 1:
@@ -201,8 +202,13 @@ def read(name: str, changes: Sequence[str] = ()) -> Recipe | CodecRecipe:
     another type.
     """
     file = SHIPPED / f"{name}.toml" if name in names() else Path(name).expanduser()
+    if file.is_dir():
+        inside = file / "recipe.toml"
+        hint = f"; {inside} is one" if inside.is_file() else ""
+        raise UsageError(f"{name} is a folder, and a recipe is a name or a TOML file{hint}")
     if not file.is_file():
-        raise UsageError(f"{name}: no such recipe; shipped are {', '.join(names())}, or a file")
+        known = ", ".join(sorted([*names(), "mini"]))
+        raise UsageError(f"{name}: no such recipe; there are {known}, or give a TOML file")
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
