@@ -17,11 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import UsageError, counted
 from sonar_cli.hub.catalogue import FAR_FROM_MINI, SummaryTraining, summary_training
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Codec, Decoded, OnTruncated
+from sonar_cli.model.formats.system import kind_of
 from sonar_cli.model.load import AnySystem, load_codec, load_system
+from sonar_cli.model.shapes import TOKEN_LLM
 from sonar_cli.model.systems.base import System
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import (
@@ -245,8 +247,13 @@ class SonarLLM:
         found = summary_training(self.request.model, self.paths.predictor)
         writes = options.method in ("abstractive", "hybrid") and not options.force
         if found is None and writes:
-            raise UsageError(untrained(self.request.model))
+            raise UsageError(untrained(self.request.model, self._has_vectors()))
         return found
+
+    def _has_vectors(self) -> bool:
+        """Tell, by the predictor's files, whether the system is one of vectors."""
+        found = self.paths.predictor
+        return found is None or kind_of(found) != TOKEN_LLM
 
     def _sentences(self, text: str | Sequence[str] | Text, lang: str) -> Sequence[str]:
         """Return a text's sentences, and say so where it is far from all that the model knows."""
@@ -270,7 +277,8 @@ class SonarLLM:
         )
         document = read(sentences, encoding, on_read)
         self.detail(
-            f"{len(document)} sentences to choose from, {encoding.found} vectors from the cache"
+            f"{counted(len(document), 'sentence')} to choose from, "
+            f"{counted(encoding.found, 'vector')} from the cache"
         )
         return document
 

@@ -5,6 +5,15 @@ command line's contract: 1 for work that failed, 2 for wrong usage.
 """
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, for messages.
+
+    >>> counted(1, "text"), counted(0, "text")
+    ('1 text', '0 texts')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class SonarError(Exception):
     """The work failed: an unreadable file, a broken checkpoint, no network."""
 

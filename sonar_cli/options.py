@@ -22,6 +22,16 @@ CodecKind = Literal["native", "sonar-space"]
 
 # Number formats of the weights.
 DTYPES = ("float32", "bfloat16", "float16", "int8")
+# Smallest and largest values of what is no whole number. Noise of 100 times the size of what it is
+# added to leaves nothing of it.
+RANGES = {
+    "stop_threshold": (-1, 2),
+    "repeat_threshold": (-1, 2),
+    "temperature": (0, 100),
+    "top_p": (0, 1),
+    "guidance": (0, 100),
+    "initial_noise": (0, 100),
+}
 MINI = "mini"
 ENGLISH = "eng_Latn"
 
@@ -149,6 +159,10 @@ class GenerationOptions:
     llm_beams: int = 1
 
     def __post_init__(self) -> None:
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:  # nor is NaN
+                raise UsageError(f"{name} is from {least} to {most}, not {value}")
         if self.llm_beams > 1 and self.temperature:
             raise UsageError("a search with --llm-beams draws nothing; leave out --temperature")
         if self.candidates > 1 and self.temperature == 0:

@@ -47,9 +47,14 @@ ALLOWED = {
         *("summary", "text", "training"),
     },
 }
-HEAVY = ("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece")
+HEAVY = (
+    *("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece"),
+    *("matplotlib", "plotext"),
+)
 ONLY_IN = {
     "rich": {"render"},
+    "matplotlib": {"render"},
+    "plotext": {"render"},
     "click": {"cli"},
     "huggingface_hub": {"hub"},
     "nltk": {"text", "evaluation"},

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from sonar_cli.cli.declare import group, option
-from sonar_cli.cli.options import DEFAULTS, NEXT, reencode
-from sonar_cli.options import GenerationOptions
+from sonar_cli.cli.options import DEFAULTS, MOST_BEAMS, NEXT, reencode
+from sonar_cli.cli.parameters import Number
+from sonar_cli.options import RANGES, GenerationOptions
 
 DIFFUSION = "Diffusion (models of that kind)"
 generation = group(
@@ -21,19 +22,20 @@ generation = group(
         help='Put "Begin of text." in front (default: what the model\'s config says).',
     ),
     option(
-        "--stop-threshold", section=NEXT, type=click.FloatRange(-1, 2), metavar="COSINE",
+        "--stop-threshold", section=NEXT, type=Number(*RANGES["stop_threshold"]), metavar="COSINE",
         help="Cosine to the end-of-text sentence that ends the text (default: 0.98 for SONAR-LLM, "
         "0.9 for LCMs).",
     ),
     option(
-        "--repeat-threshold", section=NEXT, type=click.FloatRange(-1, 1), metavar="COSINE",
+        "--repeat-threshold", section=NEXT, type=Number(*RANGES["repeat_threshold"]),
+        metavar="COSINE",
         help="Stop when a meaning comes back (default: off for SONAR-LLM; 0.9, to the sentence "
         "before, for LCMs).",
     ),
     reencode,
     option(
         "--temperature", section=NEXT, default=DEFAULTS.temperature, show_default=True,
-        type=click.FloatRange(0), metavar="T",
+        type=Number(*RANGES["temperature"]), metavar="T",
         help="Size of the noise on the predicted meaning; 0 is deterministic.",
     ),
     option(
@@ -43,7 +45,7 @@ generation = group(
     ),
     option(
         "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
-        type=click.FloatRange(0, 1, min_open=True), metavar="P",
+        type=Number(*RANGES["top_p"], min_open=True), metavar="P",
         help="Draw from the most likely candidates that hold this share.",
     ),
     option(
@@ -52,7 +54,7 @@ generation = group(
     ),
     option(
         "--llm-beams", section=NEXT, default=DEFAULTS.llm_beams, show_default=True,
-        type=click.IntRange(1), metavar="N",
+        type=click.IntRange(1, MOST_BEAMS), metavar="N",
         help="Token-level models: beams of the search for the whole continuation.",
     ),
     option(
@@ -62,11 +64,12 @@ generation = group(
     ),
     option(
         "--guidance", section=DIFFUSION, default=DEFAULTS.guidance, show_default=True,
-        type=float, metavar="SCALE",
+        type=Number(*RANGES["guidance"]), metavar="SCALE",
         help="How much the text counts; 1 is what was trained, 0 leaves the text out.",
     ),
     option(
         "--initial-noise", section=DIFFUSION, default=DEFAULTS.initial_noise, show_default=True,
-        type=click.FloatRange(0), metavar="S", help="Standard deviation of the noise at the start.",
+        type=Number(*RANGES["initial_noise"]), metavar="S",
+        help="Standard deviation of the noise at the start.",
     ),
 )  # fmt: skip

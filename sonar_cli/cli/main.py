@@ -67,7 +67,8 @@ def run(arguments: list[str]) -> int:
             return shell_complete(cli, {}, NAME, COMPLETE, instruction)
         with cli.make_context(NAME, arguments) as context:
             status = cli.invoke(context)
-        sys.stdout.flush()
+        with render.naming(render.STDOUT):
+            sys.stdout.flush()
         return int(status or 0)
     except BaseException as error:
         if os.environ.get("SONAR_LLM_DEBUG") == "1" and not isinstance(
@@ -77,13 +78,17 @@ def run(arguments: list[str]) -> int:
         return _status(error)
 
 
+def _leave_stdout() -> None:
+    """Send what Python still flushes at exit nowhere, where that cannot fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _status(error: BaseException) -> int:
     """Say in one line what went wrong, and return the exit status that goes with it."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):
-        # Nobody reads any more; what Python flushes at exit must have somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()  # nobody reads any more
         return 0
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         render.say("interrupted")
@@ -102,7 +107,10 @@ def _status(error: BaseException) -> int:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         render.say("out of memory; try a smaller model, --dtype bfloat16 or fewer --candidates")
     elif isinstance(error, OSError):
-        render.say(f"{error.filename or 'i/o'}: {error.strerror or error}")
+        if error.filename == render.STDOUT:
+            _leave_stdout()
+        place = f"{error.filename}: " if error.filename else ""
+        render.say(f"{place}{error.strerror or error}")
     else:
         render.say(f"{type(error).__name__}: {error}; SONAR_LLM_DEBUG=1 shows where")
     return 1

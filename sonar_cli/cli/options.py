@@ -22,6 +22,8 @@ from sonar_cli.options import (
 )
 
 DEFAULTS = GenerationOptions()
+# Far beyond what a search gains from, and not yet beyond what memory holds.
+MOST_BEAMS = 100
 
 
 MODEL = "Model"
@@ -107,7 +109,7 @@ reencode = option(
 )  # fmt: skip
 beam_size = option(
     "--beam-size", section=TEXT, default=DEFAULTS.beam_size, show_default=True,
-    type=click.IntRange(1), metavar="N", help="Beam of the decoder.",
+    type=click.IntRange(1, MOST_BEAMS), metavar="N", help="Beam of the decoder.",
 )  # fmt: skip
 target_langs = option(
     "--target-lang", "target_langs", section=TEXT, multiple=True, metavar="CODE",

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import click
 
 from sonar_cli.options import DTYPES
+
+
+class Number(click.FloatRange):
+    """A number within a range: NaN, which Click finds in every range, is in none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
 def count_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
@@ -17,7 +33,7 @@ def percent(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     if value is None:
         return None
     number = value.removesuffix("%")
-    share = click.FloatRange(0, 100, min_open=True)(number, param, ctx) / 100
+    share = Number(0, 100, min_open=True)(number, param, ctx) / 100
     if number == value:
         raise click.BadParameter(f"{value} of what? Write {value}%, or -n for a count.", ctx, param)
     return float(share)

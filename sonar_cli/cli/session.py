@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from sonar_cli import render
-from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.errors import SonarError, UsageError, counted
 from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
 
 if TYPE_CHECKING:
@@ -80,4 +80,4 @@ def shows_progress(output: OutputOptions) -> bool:
 def report_cut(count: int, output: OutputOptions) -> None:
     """Say how many sentences the encoder had to cut, if any."""
     if count and not output.quiet:
-        render.say(f"{count} sentences were longer than the encoder reads and were cut")
+        render.say(f"cut {counted(count, 'sentence')} longer than the encoder reads")

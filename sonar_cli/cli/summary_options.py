@@ -8,7 +8,7 @@ import click
 
 from sonar_cli.cli.declare import group, option, together
 from sonar_cli.cli.options import CACHE, cache_dir
-from sonar_cli.cli.parameters import percent
+from sonar_cli.cli.parameters import Number, percent
 from sonar_cli.options import CacheOptions, SummaryOptions
 
 SUMMARY = "What the summary is"
@@ -34,7 +34,7 @@ summary = group(
     ),
     option(
         "--support", section=SUMMARY, default=SummaryOptions().support, show_default=True,
-        type=click.FloatRange(0, 1.01), metavar="SHARE",
+        type=Number(0, 1.01), metavar="SHARE",
         help="hybrid: how much of a new sentence its nearest sentences in the text must say.",
     ),
     option(

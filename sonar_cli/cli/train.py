@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import device, quiet
 from sonar_cli.errors import UsageError
-from sonar_cli.options import ModelRequest, OutputOptions, Runtime
-
-if TYPE_CHECKING:
-    from sonar_cli.model.codec.native import NativeCodec
-    from sonar_cli.options import ModelPaths
-    from sonar_cli.training.place import Place
-    from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe
 
 MINI = "mini"
 
@@ -82,85 +73,17 @@ def train(
     name = recipe or old_name
     if name is None:
         raise UsageError("what is to be trained? Give a RECIPE: sonar-llm, lcm-mse, ... or a file")
-    where = output or Path("runs") / Path(name).stem
+    from sonar_cli.cli import training
     from sonar_cli.training import recipe as recipes
     from sonar_cli.training.place import Place
-    from sonar_cli.training.processes import first_of_launch
 
     read = recipes.read(name, changes, seed)
     if show:
         print(read.toml(), end="")
-        return 0
-    if dry_run:
-        _dry_run(read, device, threads)
-        return 0
-    first = first_of_launch()
-    place = Place(device, threads, not quiet, render.Notices(not quiet), log_to)
-    folder = _train(read, where, place, resume)
-    if first:
-        print(folder)
-    return 0
-
-
-def _train(
-    recipe: CodecRecipe | ModelRecipe | Recipe, out: Path, place: Place, resume: bool
-) -> Path:
-    from sonar_cli.training import recipe as recipes
-    from sonar_cli.training.run_codec import train_codec
-    from sonar_cli.training.run_model import train_model
-
-    if isinstance(recipe, recipes.ModelRecipe):
-        return train_model(recipe, out, place=place, resume=resume)
-    if isinstance(recipe, recipes.CodecRecipe):
-        return train_codec(recipe, _codec_to_start(recipe, place), out, place=place, resume=resume)
-    return _system(recipe, out, place, resume)
-
-
-def _codec_to_start(recipe: CodecRecipe, place: Place) -> ModelPaths | None:
-    from sonar_cli.hub.resolve import resolve
-
-    if recipe.start is None:
-        return None
-    return resolve(ModelRequest(recipe.start), predictor=False, progress=_shows(place))
-
-
-def _dry_run(recipe: CodecRecipe | ModelRecipe | Recipe, device: str, threads: int | None) -> None:
-    from sonar_cli import render
-    from sonar_cli.training import dry_run as dry
-    from sonar_cli.training import recipe as recipes
-
-    if isinstance(recipe, recipes.ModelRecipe):
-        found = dry.dry_run_model(recipe, device, threads)
-    elif isinstance(recipe, recipes.CodecRecipe):
-        found = dry.dry_run_codec(recipe, device, threads)[1]
+    elif dry_run:
+        render.print_record(training.dry_run(read, device, threads), "text")
     else:
-        name = MINI if recipe.codec == dry.RANDOM else recipe.codec
-        found = dry.dry_run(recipe, _codec(name, device), device, threads)
-    render.print_record(found, "text")
-
-
-def _codec(model: str, device: str) -> NativeCodec:
-    from sonar_cli.hub.resolve import resolve
-    from sonar_cli.model.codec.native import NativeCodec
-    from sonar_cli.model.load import load_codec
-
-    found = load_codec(resolve(ModelRequest(model), predictor=False), Runtime(device))
-    assert isinstance(found, NativeCodec)  # no other is asked for
-    return found
-
-
-def _system(recipe: Recipe, out: Path, place: Place, resume: bool) -> Path:
-    from sonar_cli.hub.resolve import resolve
-    from sonar_cli.summary.cache import files_identity
-    from sonar_cli.training import run
-
-    request = ModelRequest(recipe.start or recipe.codec)
-    paths = resolve(request, predictor=recipe.start is not None, progress=_shows(place))
-    if recipe.start is not None and paths.predictor is None:
-        raise UsageError(f"{recipe.start} is a codec alone; from= takes a model with a predictor")
-    identity = files_identity(paths.encoder, paths.tokenizer)
-    return run.train(recipe, paths, out, identity=identity, place=place, resume=resume)
-
-
-def _shows(place: Place) -> bool:
-    return session.shows_progress(OutputOptions(quiet=not place.progress))
+        where = output or Path("runs") / Path(name).stem
+        place = Place(device, threads, not quiet, render.Notices(not quiet), log_to)
+        training.run(read, where, place, resume)
+    return 0

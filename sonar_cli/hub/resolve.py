@@ -7,7 +7,13 @@ import re
 from pathlib import Path
 
 from sonar_cli.errors import UsageError
-from sonar_cli.hub.catalogue import EMBEDDED, PUBLISHED, SONAR_DECODER, SONAR_ENCODER
+from sonar_cli.hub.catalogue import (
+    EMBEDDED,
+    PUBLISHED,
+    SONAR_DECODER,
+    SONAR_ENCODER,
+    published,
+)
 from sonar_cli.hub.download import Hub
 from sonar_cli.model.names import CONFIG
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
@@ -69,6 +75,8 @@ def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | No
         if request.config is None:
             raise UsageError(f"{model} is a bare checkpoint; give its JSON with --config FILE")
         return path, path.parent
+    if _is_path(model):
+        raise UsageError(f"{model}: no such folder or file")
     known = PUBLISHED.get(model.casefold())
     repository = known.repository if known else model
     if not _REPOSITORY.fullmatch(repository):
@@ -110,7 +118,7 @@ def _part(part: str, given: str | None, root: Path | None, hub: Hub) -> Path:
         path = Path(given).expanduser()
         if path.exists():
             return path
-        if not _REPOSITORY.fullmatch(given):
+        if _is_path(given) or not _REPOSITORY.fullmatch(given):
             raise UsageError(f"--{part} {given}: no such file, directory or Hub repository")
         return hub.tokenizer(given) if part == "tokenizer" else hub.model(given)
     if beside := _beside(root, part):
@@ -118,6 +126,19 @@ def _part(part: str, given: str | None, root: Path | None, hub: Hub) -> Path:
     if part == "tokenizer":
         return hub.tokenizer(SONAR_ENCODER)
     return hub.model(SONAR_ENCODER if part == "encoder" else SONAR_DECODER)
+
+
+def _is_path(name: str) -> bool:
+    """Tell whether a name that is not there is one of a place here, and not of a repository.
+
+    It begins like one, has more slashes than a repository's one or ends with it, or leads into a
+    folder that is here.
+    """
+    first, slash, rest = name.partition("/")
+    if not slash or published(name):
+        return False
+    like_one = name.startswith((".", "/", "~")) or not rest or "/" in rest
+    return like_one or Path(first).is_dir()
 
 
 def _unknown(model: str) -> str:

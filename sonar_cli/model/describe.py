@@ -37,9 +37,10 @@ def describe(paths: ModelPaths) -> dict[str, Any]:
 
 def _parameters(path: Path) -> int:
     tensors, _ = read_tensors(path)
-    # Published SONAR-LLMs hold a vocabulary that they never use, and may hold a decoder.
-    unused = ("llama_model.model.embed_tokens", "llama_model.lm_head", "sonar_decoder.")
-    return sum(each.numel() for name, each in tensors.items() if not name.startswith(unused))
+    # Published SONAR-LLMs hold a vocabulary that they never use, and may hold a decoder. An LCM's
+    # scaler is fitted to the vectors and not trained.
+    other = ("llama_model.model.embed_tokens", "llama_model.lm_head", "sonar_decoder.", "scaler.")
+    return sum(each.numel() for name, each in tensors.items() if not name.startswith(other))
 
 
 def _training(folder: Path) -> Mapping[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from sonar_cli.errors import CheckpointError
 
-# The kind of the published systems.
-SONAR_LLM = "sonar-llm"
+# The kind of the published systems, and the one that has no vectors.
+SONAR_LLM, TOKEN_LLM = "sonar-llm", "llm"
 # The most tokens of a sentence in SONAR's encoder and in its decoder.
 ENCODER_MAX_LEN = 514
 DECODER_MAX_LEN = 512

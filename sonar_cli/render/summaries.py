@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TextIO
 
+from sonar_cli.errors import counted
 from sonar_cli.options import Summary, SummarySentence
 from sonar_cli.render.progress import console
 
@@ -128,5 +129,6 @@ def shorter(summary: Summary) -> str:
     shown = f"{share:.0f}" if share >= 1 else f"{share:.1g}"
     count = len(summary.sentences)
     if new := sum(each.method == "abstractive" for each in summary.sentences):
-        return f"{count} sentences for {summary.of}, {new} of them new, {shown} % of the text"
-    return f"{count} of {summary.of} sentences, {shown} % of the text"
+        said = f"{counted(count, 'sentence')} for {summary.of}"
+        return f"{said}, {new} of them new, {shown} % of the text"
+    return f"{count} of {counted(summary.of, 'sentence')}, {shown} % of the text"

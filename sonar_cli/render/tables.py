@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sonar_cli.render.output import STDOUT, naming
 from sonar_cli.render.progress import console
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def print_report(report: Report, format: OutputFormat, out: TextIO) -> None:
         out.write(report.markdown() + "\n")
 
 
+@naming(STDOUT)
 def print_record(record: Mapping[str, Any], format: str) -> None:
     """Print a record: a line a value, tables within indented, or one JSON object."""
     if format == "jsonl":
@@ -52,6 +54,7 @@ def print_record(record: Mapping[str, Any], format: str) -> None:
             print(f"{name}: {value}")
 
 
+@naming(STDOUT)
 def print_models(models: Sequence[KnownModel], format: str) -> None:
     """Print the models that have names, aligned or as JSON Lines."""
     if format == "jsonl":

@@ -177,12 +177,14 @@ def info(folder: Path) -> CacheInfo:
 def clear(folder: Path) -> int:
     """Delete the cache in a folder; return the number of bytes freed. Raises CacheError."""
     freed = 0
-    with _cache_errors():
-        for ending in ("", *_SIDE_FILES):
-            file = folder / (FILE + ending)
+    for ending in ("", *_SIDE_FILES):
+        file = folder / (FILE + ending)
+        try:
             if file.exists():
                 freed += file.stat().st_size
                 file.unlink()
+        except OSError as error:
+            raise CacheError(f"{file}: {error.strerror or error}") from error
     return freed
 
 
@@ -190,7 +192,9 @@ def clear(folder: Path) -> int:
 def _cache_errors() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
+        raise CacheError(error.strerror or str(error)) from error
+    except sqlite3.Error as error:
         raise CacheError(str(error)) from error
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import UsageError, counted
 from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.state import LCM_END
@@ -189,10 +189,11 @@ def _write_texts(folder: Path, data: Data, codec: Codec, notify: Notify) -> None
             ends.append(last)
             places.append(place)
     if short:
-        notify(f"{short} texts of one sentence are left out: nothing follows")
+        notify(f"left out {counted(short, 'text')} of one sentence: nothing follows")
     if len(set(places)) < 2:
+        found = counted(len(set(places)), "text")
         raise UsageError(
-            f"data.path={data.path}: {len(set(places))} texts of two sentences or more; give at "
+            f"data.path={data.path}: {found} of two sentences or more; give at "
             "least two, one of them to validate on"
         )
     # Of few texts none may lie below the share: then the one with the lowest place is kept.

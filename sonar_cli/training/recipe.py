@@ -207,17 +207,21 @@ class ModelRecipe:
         return schema.write({"system": self.system, **parts})
 
 
+AnyRecipe = Recipe | CodecRecipe | ModelRecipe
+
+
 def _check(data: Data, train: Train, model: Model | CodecShape, sizes: Sequence[str]) -> None:
     least = {
         "train.steps": train.steps,
         "train.batch": train.batch,
         "train.keep": train.keep,
-        "data.max_sentences": data.max_sentences,
         **{f"model.{name}": getattr(model, name) for name in sizes},
     }
     for name, value in least.items():
         if value < 1:
             raise UsageError(f"{name} is at least 1, not {value}")
+    if data.max_sentences < 2:
+        raise UsageError(f"data.max_sentences is at least 2, not {data.max_sentences}")
     if not (0 < train.lr < math.inf):
         raise UsageError(f"train.lr is a number above 0, not {train.lr}")
     if not 0 <= train.beta2 < 1:
@@ -249,17 +253,20 @@ def names() -> list[str]:
     return sorted(file.stem for file in SHIPPED.glob("*.toml"))
 
 
-def read(
-    name: str, changes: Sequence[str] = (), seed: int | None = None
-) -> Recipe | CodecRecipe | ModelRecipe:
+def read(name: str, changes: Sequence[str] = (), seed: int | None = None) -> AnyRecipe:
     """Read a recipe: a shipped name or a TOML file, with `key=value` changes, and maybe a seed.
 
     Raises UsageError for a name or file that is not there, broken TOML, unknown keys and values of
     another type.
     """
     file = SHIPPED / f"{name}.toml" if name in names() else Path(name).expanduser()
+    if file.is_dir():
+        inside = file / "recipe.toml"
+        hint = f"; {inside} is one" if inside.is_file() else ""
+        raise UsageError(f"{name} is a folder, and a recipe is a name or a TOML file{hint}")
     if not file.is_file():
-        raise UsageError(f"{name}: no such recipe; shipped are {', '.join(names())}, or a file")
+        known = ", ".join(sorted([*names(), "mini"]))
+        raise UsageError(f"{name}: no such recipe; there are {known}, or give a TOML file")
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

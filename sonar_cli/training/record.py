@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from sonar_cli.errors import UsageError
 # What something was made with: sections of named values. A value is JSON, maybe a mapping again.
 Record = Mapping[str, Mapping[str, Any]]
 
-# Another width changes nearly every tensor of a model: a few names tell as much as all of them.
-_NAMED_WEIGHTS = 3
+# Another width changes nearly every tensor of a model: a few values tell as much as all of them.
+_NAMED = 3
 ADVICE = "another folder, or --no-resume to start anew"
 
 
@@ -46,20 +46,17 @@ def digest(parts: Iterable[str | npt.NDArray[Any]]) -> str:
 def require_same(path: Path, made: Record | None, wanted: Record) -> None:
     """Raise UsageError, in one line, unless what lies at `path` was made with what is wanted.
 
-    `made` is the record kept with it, None where there is none. The message names each value that
-    differs, the old and the new one; of differing "weights" it names the first three.
+    `made` is the record kept with it, None where there is none. The message names the first three
+    values that differ, the old and the new one; of another system it names the system alone.
     """
     if made is None:
         raise UsageError(f"nothing tells what {path} was made with: give {ADVICE}")
-    different: list[str] = []
+    different: list[tuple[str, str]] = []
     for section, values in wanted.items():
         known = made.get(section)
-        found = list(_differences(known if isinstance(known, Mapping) else {}, values))
-        if section == "weights" and len(found) > _NAMED_WEIGHTS:
-            found[_NAMED_WEIGHTS:] = [f"{len(found)} weights in all"]
-        different += found
+        different += _differences(known if isinstance(known, Mapping) else {}, values)
     if different:
-        listed = "; ".join(different)
+        listed = _listed(different)
         raise UsageError(f"{path} was made with {listed}: give the same recipe, {ADVICE}")
 
 
@@ -70,16 +67,23 @@ def write_whole(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-def _differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Say what differs, value by value; the names within a mapping are joined with dots."""
+def _listed(different: Sequence[tuple[str, str]]) -> str:
+    # All that follows from another system differs with it.
+    said = [text for name, text in different if name == "system"] or [text for _, text in different]
+    more = [f"and {len(said) - _NAMED} more"] if len(said) > _NAMED else []
+    return "; ".join([*said[:_NAMED], *more])
+
+
+def _differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what differs: its name, within mappings joined with dots, and what to say of it."""
     old, new = dict(_flat(made)), dict(_flat(wanted))
     for name in {**old, **new}:
         if name not in new:
-            yield f"{name} {_shown(old[name])}, now left out"
+            yield name, f"{name} {_shown(old[name])}, now left out"
         elif name not in old:
-            yield f"no {name}, now {_shown(new[name])}"
+            yield name, f"no {name}, now {_shown(new[name])}"
         elif old[name] != new[name]:
-            yield f"{name} {_shown(old[name])}, not {_shown(new[name])}"
+            yield name, f"{name} {_shown(old[name])}, not {_shown(new[name])}"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import sys
 import types
 from collections.abc import Mapping
@@ -128,6 +129,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{where} is a finite number, not {value}")
     if get_origin(kind) is tuple and isinstance(value, list):
         inner = get_args(kind)[0]
         return tuple(_value(inner, each, where) for each in value)

@@ -362,3 +362,30 @@ def test_a_terminal_gets_no_vectors(story: Path) -> None:
     os.close(parent)
     assert process.returncode == 2
     assert b"give -o FILE" in err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk that is always full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["continue", "-", "-n", "1"], ["encode"], ["models", "list"]])
+def test_a_full_disk_is_named(command: list[str], unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sonar_cli", *command],
+            input=STORY.encode(), stdout=full, stderr=subprocess.PIPE,
+            env=_environment(PYTHONUNBUFFERED=unbuffered),
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == b"sonar-llm: standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk that is always full here")
+def test_a_full_disk_under_a_file_is_named(call, story: Path) -> None:
+    status, out, err = call("continue", str(story), "-n", "1", "-o", "/dev/full")
+    assert (status, out, err) == (1, "", "sonar-llm: /dev/full: No space left on device\n")
+
+
+def test_one_sentence_is_not_called_several(call, tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text("One day Lily found a kite" + " and a kite" * 600 + ".")
+    _, _, err = call("encode", str(file), "--split", "lines", "--format", "jsonl")
+    assert err == "sonar-llm: cut 1 sentence longer than the encoder reads\n"

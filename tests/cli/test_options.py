@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from sonar_cli import __version__
 from sonar_cli.cli import cli
 from sonar_cli.cli.declare import Command, Option, group, option
-from sonar_cli.options import ModelRequest
+from sonar_cli.errors import UsageError
+from sonar_cli.options import RANGES, GenerationOptions, ModelRequest
 
 STORY = "One day Lily found a kite.\n"
 
@@ -90,6 +92,37 @@ def test_an_option_wins_over_the_variable_of_its_opposite(call, monkeypatch, tmp
     monkeypatch.setenv("SONAR_LLM_LENGTH", "40%")
     assert len(call("summarize", str(file), *how, "-n", "4")[1].splitlines()) == 4
     assert call("summarize", str(file), *how, "-n", "4", "--length", "20%")[0] == 2
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e30", "-2"])
+def test_no_option_takes_a_number_that_is_none(call, story: Path, value: str) -> None:
+    """Nor one so large that what is computed with it is none."""
+    found = 0
+    for name, each in _options(cli):
+        if isinstance(each.type, click.types.FloatParamType):
+            found += 1
+            option = max(each.opts, key=len)
+            status, out, err = call(name, str(story), f"{option}={value}")
+            assert (status, out) == (2, "") and err.count("\n") == 1
+            assert f"Invalid value for '{option}'" in err and "is not in the range" in err
+    assert found >= 6
+    status, out, err = call("summarize", str(story), f"--length={value}%")
+    assert (status, out) == (2, "") and "is not in the range" in err
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_options_of_the_api_have_the_same_ranges(name: str) -> None:
+    least, most = RANGES[name]
+    for value in (math.nan, math.inf, least - 1, most + 1):
+        with pytest.raises(UsageError, match=f"{name} is from {least} to {most}, not {value}"):
+            GenerationOptions(**{name: value})
+    GenerationOptions(**{name: most})
+
+
+@pytest.mark.parametrize("option", ["--beam-size", "--llm-beams"])
+def test_beams_have_a_most(call, story: Path, option: str) -> None:
+    status, out, err = call("continue", str(story), option, "101")
+    assert (status, out) == (2, "") and "101 is not in the range 1<=x<=100" in err
 
 
 def test_a_report_in_every_format(call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import DownloadError, UsageError
 from sonar_cli.hub.catalogue import SONAR_DECODER, SONAR_ENCODER
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.options import ModelRequest
@@ -197,6 +197,25 @@ def test_names_and_near_names() -> None:
     assert paths.encoder.is_dir()
     with pytest.raises(UsageError, match="900m"):
         resolve(ModelRequest("90m"))
+
+
+@pytest.mark.parametrize("name", ["runs/nope", "./nope", "/no/pe", "~/nope", "a/b/c", "nope/"])
+def test_a_place_that_is_not_there_is_no_repository(tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(UsageError, match=f"^{name}: no such folder or file$"):
+        resolve(ModelRequest(name, offline=True))
+    with pytest.raises(UsageError, match=f"^--encoder {name}: no such file"):
+        resolve(ModelRequest(encoder=name, offline=True))
+
+
+def test_a_repository_is_one_beside_a_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    (tmp_path / PREDICTOR.split("/")[0]).mkdir()
+    for name in (PREDICTOR, "owner/name"):
+        with pytest.raises(DownloadError, match="not in the cache"):
+            resolve(ModelRequest(name, offline=True))
 
 
 def test_local_models(tmp_path: Path) -> None:

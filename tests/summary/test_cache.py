@@ -111,5 +111,5 @@ def test_files_are_told_apart_by_place_size_and_time(tmp_path: Path) -> None:
 
 def test_what_cannot_be_deleted_is_an_error_of_the_cache(tmp_path: Path) -> None:
     (tmp_path / cache.FILE).mkdir()
-    with pytest.raises(CacheError):
+    with pytest.raises(CacheError, match=f"^{tmp_path / cache.FILE}: [A-Z]"):
         cache.clear(tmp_path)

@@ -103,7 +103,7 @@ def test_a_folder_of_many_formats(tmp_path: Path, codec: NativeCodec) -> None:
     assert [json.loads(line) for line in lines] == [
         "Tom", "Tom ran.", "He sat.", "Ben ran.", "Ben sat.",
     ]  # fmt: skip
-    assert len(told) == 2 and "bad.txt" in told[0] and "1 texts of one sentence" in told[1]
+    assert len(told) == 2 and "bad.txt" in told[0] and "1 text of one sentence" in told[1]
 
 
 def test_stopped_while_encoding(tmp_path: Path, codec: NativeCodec, monkeypatch) -> None:
@@ -137,7 +137,7 @@ def test_stopped_while_encoding(tmp_path: Path, codec: NativeCodec, monkeypatch)
     [
         ({}, "no file there"),
         ({"a.txt": "One."}, "0 texts of two sentences"),
-        ({"a.txt": "One. Two."}, "1 texts of two sentences"),
+        ({"a.txt": "One. Two."}, "1 text of two sentences"),
         ({"a.png": "One. Two."}, "no folder with .txt"),
     ],
 )

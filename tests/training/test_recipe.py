@@ -74,7 +74,7 @@ def test_what_is_wrong_is_said(file: Path, change: str, words: str) -> None:
 
 
 def test_broken_files_and_names(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such recipe; shipped are codec, finetune"):
+    with pytest.raises(UsageError, match=r"no such recipe; there are codec, finetune, .*, mini, "):
         recipe.read("lcm")
     file = tmp_path / "broken.toml"
     file.write_text("system = [")
@@ -95,7 +95,10 @@ def test_broken_files_and_names(tmp_path: Path) -> None:
         ("lcm-mse", "model.head_dim=3", "model.head_dim is an even number from 2, not 3"),
         ("lcm-mse", "model.dropout=2", "model.dropout is from 0 to below 1, not 2"),
         ("lcm-diffusion", "model.diffusion_steps=0", "model.diffusion_steps is at least 1"),
-        ("llm", "train.lr=nan", "train.lr is a number above 0, not nan"),
+        ("llm", "train.lr=nan", "train.lr is a finite number, not nan"),
+        ("llm", "train.clip=inf", "train.clip is a finite number, not inf"),
+        ("codec", "objective.noise=nan", "objective.noise is a finite number, not nan"),
+        ("llm", "data.max_sentences=1", "data.max_sentences is at least 2, not 1"),
         ("llm", "train.beta2=1.5", "train.beta2 is from 0 to below 1, not 1.5"),
         ("llm", "train.seed=-1", "train.seed is at least 0, not -1"),
     ],
@@ -109,3 +112,11 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "bin.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="no recipe in TOML"):
         recipe.read(str(tmp_path / "bin.toml"))
+
+
+def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is a folder, and a recipe is a name or a TOML file$"):
+        recipe.read(str(tmp_path))
+    (tmp_path / "recipe.toml").write_text(SMALL)
+    with pytest.raises(UsageError, match=r"; .*/recipe\.toml is one$"):
+        recipe.read(str(tmp_path))

@@ -58,7 +58,8 @@ def test_a_trained_folder_is_complete_and_continues(capsys, tmp_path: Path, name
     assert run(["models", "show", str(tmp_path / "run"), "--format", "jsonl"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["system"], record["metrics"]) == (name, figures)
-    assert f'system = "{name}"' in record["recipe"] and record["parameters"] > 1000
+    assert f'system = "{name}"' in record["recipe"]
+    assert record["parameters"] == figures["parameters"]  # a scaler is none
     story = tmp_path / "story.txt"
     story.write_text("One day Lily found a kite.")
     how = ["-n", "1", "--max-tokens", "8", "--diffusion-steps", "4", "--seed", "1"]
@@ -102,6 +103,9 @@ def test_another_recipe_in_the_same_folder_is_refused(capsys, tmp_path: Path) ->
     }.items():
         status, out, err = _train(capsys, tmp_path, "lcm-mse", change)
         assert (status, out) == (2, "") and words in err and err.count("\n") == 1
+    # All that follows from another system is not listed.
+    status, out, err = _train(capsys, tmp_path, "llm")
+    assert (status, out) == (2, "") and "made with system lcm-mse, not llm: give" in err
     assert _train(capsys, tmp_path, "lcm-mse", "train.lr=0.5", "--no-resume")[0] == 0
 
 
@@ -149,6 +153,7 @@ def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> N
     assert any("children" in each or "tell" in each for each in written), written
     status, _, err = _train(capsys, tmp_path / "other", "finetune", "system=llm")
     assert status == 2 and "is a sonar-llm, and the recipe trains a llm" in err
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)

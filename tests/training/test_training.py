@@ -421,7 +421,8 @@ def test_how_often_it_logs_evaluates_and_saves_may_change(tmp_path: Path) -> Non
         (RECIPE | {"model": {"layers": 2}}, "model.act relu, now left out"),
         (RECIPE | {"words": ["ö", "b"], "batch": 8}, 'batch 16, not 8; no words, now ["ö", "b"]'),
         ({}, "batch 16, now left out; noise 0.1, now left out; model.layers 2, now left out; "
-             "model.act relu, now left out"),
+             "and 1 more"),
+        (RECIPE | {"batch": 8, "system": "llm"}, "no system, now llm"),
     ],
 )  # fmt: skip
 def test_another_recipe_is_refused(tmp_path: Path, recipe: dict[str, Any], different: str) -> None:
@@ -482,7 +483,7 @@ def test_of_many_other_weights_the_first_are_named(tmp_path: Path) -> None:
     assert str(refused.value).endswith(
         "made with m.0.weight [1, 2] float32, not [1, 3] float32; "
         "m.1.weight [1, 2] float32, not [1, 3] float32; "
-        f"no m.2.weight, now [1, 3] float32; 4 weights in all: give the same recipe, {ADVICE}"
+        f"no m.2.weight, now [1, 3] float32; and 1 more: give the same recipe, {ADVICE}"
     )
 
 

@@ -21,6 +21,7 @@ from sonar_cli.model.formats.strict import check, expected_shapes, write
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import (
     SONAR_LLM,
+    TOKEN_LLM,
     LCMConfig,
     LlamaConfig,
     RopeScaling,
@@ -38,7 +39,7 @@ from sonar_cli.model.systems.token_llm import TokenLLM
 OWN: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "lcm-mse": (LCMConfig, BaseLCM),
     "lcm-diffusion": (TwoTowerConfig, TwoTowerLCM),
-    "llm": (TokenLLMConfig, TokenLLM),
+    TOKEN_LLM: (TokenLLMConfig, TokenLLM),
 }
 
 
