@@ -172,18 +172,18 @@ class _Run:
         objective = _Objective(modules, loss)
         self.made_with = _record(objective, schedule, recipe)
         self.size = _state_size(objective, schedule)
-        optimizer = torch.optim.AdamW(
-            [each for each in objective.parameters() if each.requires_grad],
+        self.objective = self.processes.prepare(objective)
+        self.trained = {
+            name: each for name, each in objective.named_parameters() if each.requires_grad
+        }
+        self.optimizer = torch.optim.AdamW(
+            list(self.trained.values()),
             lr=schedule.lr,
             weight_decay=schedule.weight_decay,
             betas=schedule.betas,
             eps=schedule.eps,
             fused=True,
         )
-        self.objective, self.optimizer = self.processes.prepare(objective, optimizer)
-        self.trained = {
-            name: each for name, each in objective.named_parameters() if each.requires_grad
-        }
         if schedule.ema and self.processes.sharded:
             raise UsageError("an average of divided weights is not kept: train.ema=0 with FSDP")
         self.average = Average(self.trained, schedule.ema)

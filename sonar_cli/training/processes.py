@@ -2,7 +2,7 @@
 
 Several are started with `accelerate launch -m sonar_cli train ...`. Each computes the gradients of
 its part of a batch. With DDP every process has all weights and the gradients are averaged; with
-FSDP the weights, gradients and the optimizer's state are divided among them.
+FSDP (`--use_fsdp`) the weights, gradients and the optimizer's state are divided among them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from copy import deepcopy
 from typing import Any, Protocol, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from sonar_cli.errors import UsageError
 
@@ -30,8 +31,8 @@ class Processes(Protocol):
     count: int
     sharded: bool
 
-    def prepare(self, module: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Return the module and its optimizer, ready to be trained by all processes."""
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """Return the module, ready to be trained by all processes; its optimizer comes after."""
 
     def syncing(self, module: nn.Module, on: bool) -> AbstractContextManager[Any]:
         """While it is off, a backward pass adds up gradients without exchanging them."""
@@ -49,7 +50,7 @@ class Processes(Protocol):
         """Take over what `state` returned."""
 
     def whole(self, network: Network) -> Network:
-        """Return the network; to the first process with all its weights."""
+        """Return the network with all its weights."""
 
     def in_turn(self) -> AbstractContextManager[None]:
         """Let the first process through it before the others."""
@@ -62,9 +63,9 @@ class Alone:
     count = 1
     sharded = False
 
-    def prepare(self, module: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Return both as they are."""
-        return module, optimizer
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """Return the module as it is."""
+        return module
 
     def syncing(self, module: nn.Module, on: bool) -> AbstractContextManager[Any]:
         """Do nothing."""
@@ -102,56 +103,61 @@ class Launched(Alone):
 
     def __init__(self, device: str = "auto") -> None:
         try:
-            from accelerate import Accelerator
+            from accelerate import PartialState
         except ImportError:
             raise UsageError(
                 "several processes need Accelerate: pip install 'sonar-llm[train]'"
             ) from None
-        self._accelerator = Accelerator(cpu=device == "cpu")
-        self.rank = self._accelerator.process_index
-        self.count = self._accelerator.num_processes
-        self.sharded = "FSDP" in str(self._accelerator.distributed_type)
+        self._launch = PartialState(cpu=device == "cpu")
+        self.rank = self._launch.process_index
+        self.count = self._launch.num_processes
+        self.sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
     @property
     def device(self) -> torch.device:
         """The device of this process."""
-        found: torch.device = self._accelerator.device
+        found: torch.device = self._launch.device
         return found
 
-    def prepare(self, module: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Return both wrapped as the launch asked for, DDP or FSDP."""
-        found: tuple[nn.Module, Optimizer] = self._accelerator.prepare(module, optimizer)
-        return found
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """Return the module wrapped for DDP, or with its parameters divided for FSDP."""
+        if self.sharded:
+            return _shard(module, self.device, self.count)
+        own = None if self.device.type == "cpu" else [self.device]
+        return DistributedDataParallel(module, own)
 
     def syncing(self, module: nn.Module, on: bool) -> AbstractContextManager[Any]:
         """While it is off, a backward pass adds up gradients without exchanging them."""
-        return nullcontext() if on else self._accelerator.no_sync(module)
+        if self.sharded:
+            module.set_requires_gradient_sync(on)  # type: ignore[operator]
+            return nullcontext()
+        return nullcontext() if on else module.no_sync()  # type: ignore[operator]
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Return the sums of values over all processes."""
         mine = torch.tensor(values, dtype=torch.float64, device="cpu").to(self.device)
-        total: Tensor = self._accelerator.reduce(mine, "sum")
-        return total.tolist()
+        torch.distributed.all_reduce(mine)
+        return mine.tolist()
 
     def clip(self, parameters: Sequence[nn.Parameter], norm: float) -> float:
         """Shorten the gradients to a norm; return the norm that they had."""
-        found = self._accelerator.clip_grad_norm_(parameters, norm)
-        return float(getattr(found, "full_tensor", lambda: found)())
+        found: Any = nn.utils.clip_grad_norm_(parameters, norm)
+        return float(found.full_tensor() if self.sharded else found)
 
     def state(self, module: nn.Module, optimizer: Optimizer) -> State:
         """Return `modules` and `optimizer`, gathered where they are divided."""
         if not self.sharded:
-            return super().state(self._accelerator.unwrap_model(module), _inner(optimizer))
+            return super().state(_inner(module), optimizer)
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        modules, states = get_state_dict(module, _inner(optimizer), options=options)
+        modules, states = get_state_dict(module, optimizer, options=options)
         return {"modules": modules, "optimizer": states.get("state", {})}
 
     def load(self, module: nn.Module, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         """Take over what `state` returned."""
         if not self.sharded:
-            super().load(self._accelerator.unwrap_model(module), _inner(optimizer), state)
+            super().load(_inner(module), optimizer, state)
             return
         from torch.distributed.checkpoint.state_dict import (
             StateDictOptions,
@@ -161,11 +167,10 @@ class Launched(Alone):
         )
 
         options = StateDictOptions(full_state_dict=True)
-        inner = _inner(optimizer)
         set_model_state_dict(module, dict(state["modules"]), options=options)
-        groups = get_optimizer_state_dict(module, inner, options=options)["param_groups"]
+        groups = get_optimizer_state_dict(module, optimizer, options=options)["param_groups"]
         made = {"state": dict(state["optimizer"]), "param_groups": groups}
-        set_optimizer_state_dict(module, inner, made, options=options)
+        set_optimizer_state_dict(module, optimizer, made, options=options)
 
     def whole(self, network: Network) -> Network:
         """Return the network, or a copy of it with the gathered weights where they are divided."""
@@ -173,17 +178,16 @@ class Launched(Alone):
             return network
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        options = StateDictOptions(full_state_dict=True)
         weights = get_model_state_dict(network, options=options)
         copy = type(network)(network.config)
-        if self.rank == 0:
-            copy.load_state_dict(weights)
-        return copy.to(self.device).eval()
+        copy.load_state_dict(weights)
+        return copy.to(self.device).train(network.training)
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
         """Let the first process through it before the others."""
-        with self._accelerator.main_process_first():
+        with self._launch.main_process_first():
             yield
 
 
@@ -202,9 +206,25 @@ def find_processes(device: str = "auto") -> Processes:
     return Alone()
 
 
-def _inner(optimizer: Any) -> Optimizer:
-    """Return torch's optimizer within Accelerate's."""
-    found: Optimizer = getattr(optimizer, "optimizer", optimizer)
+def _shard(module: nn.Module, device: torch.device, count: int) -> nn.Module:
+    """Divide a module's parameters, a layer at a time, so that one layer at a time is gathered."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+    mesh = init_device_mesh(device.type, (count,))
+    stacks = (each for each in module.modules() if isinstance(each, nn.ModuleList))
+    for layer in (layer for stack in stacks for layer in stack):
+        if any(True for _ in layer.children()):  # a norm by itself is not worth it
+            fully_shard(layer, mesh=mesh)
+            if hasattr(layer, "forced"):
+                register_fsdp_forward_method(layer, "forced")
+    fully_shard(module, mesh=mesh)
+    return module
+
+
+def _inner(module: nn.Module) -> nn.Module:
+    """Return the module that DDP wraps."""
+    found: nn.Module = module.module  # type: ignore[assignment]
     return found
 
 

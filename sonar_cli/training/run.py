@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -86,8 +87,7 @@ def train(
     run = _Training(recipe, network, codec, corpus, out, processes, device, place)
     began = perf_counter()
     before = run.before() if recipe.start is not None else {}
-    run.fit(resume)
-    whole = processes.whole(network)
+    whole = processes.whole(run.fit(resume)).eval()
     if not processes.rank:
         figures = run.validated(whole) | before
         figures |= {
@@ -114,22 +114,29 @@ class _Training:
     device: torch.device
     place: Place
 
-    def fit(self, resume: bool) -> None:
-        """Train: first on vectors, where the recipe has such steps, then on the objective."""
+    def fit(self, resume: bool) -> nn.Module:
+        """Train: first on vectors, where the recipe has such steps, then on the objective.
+
+        Returns the trained network, which is another one where its weights were divided.
+        """
+        network = self.network
         first = self.recipe.objective.vector_steps
-        if first and isinstance(self.network, Predictor):
+        if first and isinstance(network, Predictor):
             objective, how = self.recipe.objective, self.recipe.train
             schedule = replace(Schedule.of(how), steps=first, lr=objective.vector_lr, ema=0.0)
-            loss = vectors_loss(self.network, self.corpus, self.device)
-            self._fit(loss, schedule, self.out / VECTORS, resume, None)
-        loss = texts_loss(self.network, self.recipe, self.codec, self.corpus, self.device)
+            loss = vectors_loss(network, self.corpus, self.device)
+            self._fit(network, loss, schedule, self.out / VECTORS, resume, None)
+            network = self.processes.whole(network)
+        loss = texts_loss(network, self.recipe, self.codec, self.corpus, self.device)
+        evaluate = partial(self._evaluated, network)
         if not resume:
             (self.out / SAMPLES).unlink(missing_ok=True)
-        self._fit(loss, Schedule.of(self.recipe.train), self.out, resume, self._evaluated)
-        self.network.eval()
+        self._fit(network, loss, Schedule.of(self.recipe.train), self.out, resume, evaluate)
+        return network
 
     def _fit(
         self,
+        network: nn.Module,
         loss: TextsLoss,
         schedule: Schedule,
         folder: Path,
@@ -154,7 +161,7 @@ class _Training:
         }
         name = recipe.system if folder == self.out else f"{recipe.system} {folder.name}"
         fit(
-            {"network": self.network}, part_loss, schedule, folder,
+            {"network": network}, part_loss, schedule, folder,
             recipe=made_of, evaluate=evaluate, describe=describe, means=means,
             shown=Shown(name, place.progress, place.log_to), resume=resume,
         )  # fmt: skip
@@ -166,8 +173,8 @@ class _Training:
         self.network.train()
         return {f"{name}_before": value for name, value in found.items()}
 
-    def _evaluated(self, step: int) -> Mapping[str, float]:
-        whole = self.processes.whole(self.network)
+    def _evaluated(self, network: nn.Module, step: int) -> Mapping[str, float]:
+        whole = self.processes.whole(network)
         if self.processes.rank:
             return {}
         write_samples(self.out, step, system_of(whole, self.codec), self.corpus)

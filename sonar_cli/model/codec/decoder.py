@@ -193,16 +193,36 @@ class DecoderLayer(nn.Module):
         constant: Tensor,
         extend: Extend | None = None,
         mask: Tensor | None = None,
-        dropout: float = 0.0,
     ) -> Tensor:
-        """Return the output (N, S, D) of the block for x (N, S, D) and constant (N, 1 or S, D).
+        """Return the output (N, S, D) of the block for x (N, S, D) and constant (N, 1, D).
 
         `extend` puts the keys and values of earlier positions in front of the new ones. `mask`
         (S, T) bool is True where a new position may attend. Without a mask, a single position
-        attends to all, and several positions are the first ones: they attend causally. `dropout`
-        is applied where fairseq2's layer does: to attention weights, between the feed-forward's
-        maps, and to what each part adds.
+        attends to all, and several positions are the first ones: they attend causally.
         """
+        return self._block(x, constant, extend, mask, 0.0)
+
+    def forced(self, x: Tensor, vectors: Tensor, dropout: float) -> Tensor:
+        """Return the output (N, S, D) for x (N, S, D), the first positions, and vectors (N, D).
+
+        `dropout` is applied where fairseq2's layer does: to attention weights, between the
+        feed-forward's maps, and to what each part adds.
+        """
+        if dropout:
+            heads = self.self_attn.heads
+            constant = self.vector_attn.dropped(vectors, x.shape[1], heads, dropout)
+        else:
+            constant = self.vector_attn(vectors)
+        return self._block(x, constant, None, None, dropout)
+
+    def _block(
+        self,
+        x: Tensor,
+        constant: Tensor,
+        extend: Extend | None,
+        mask: Tensor | None,
+        dropout: float,
+    ) -> Tensor:
         q, k, v = self.self_attn.project(self.self_attn_norm(x))
         if extend is not None:
             k, v = extend(k, v)
@@ -211,16 +231,6 @@ class DecoderLayer(nn.Module):
         x = x + F.dropout(constant, dropout)
         result: Tensor = x + F.dropout(self.ffn(self.ffn_norm(x), dropout), dropout)
         return result
-
-    def forced(self, x: Tensor, vectors: Tensor, dropout: float) -> Tensor:
-        """Return the output (N, S, D) for x (N, S, D), the first positions, and vectors (N, D)."""
-        if not dropout:
-            result: Tensor = self(x, self.vector_attn(vectors))
-            return result
-        heads = self.self_attn.heads
-        constant = self.vector_attn.dropped(vectors, x.shape[1], heads, dropout)
-        dropped: Tensor = self(x, constant, dropout=dropout)
-        return dropped
 
 
 class TextDecoder(nn.Module):
