@@ -39,7 +39,7 @@ ALLOWED = {
     "api": {*BASE, "hub", "model", "pipeline", "summary", "text", "world"},
     "training": {*BASE, "model", "pipeline", "text", "world"},
     "mini": set(),
-    "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "world"},
+    "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "training", "world"},
     "render": {*BASE, "evaluation", "hub", "text"},
     "cli": {
         *BASE,

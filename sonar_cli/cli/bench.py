@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,9 @@ def _counts(name: str, default: str, help: str) -> Decorator[Any]:
     help="Also run the whole loop from weights in DIR, written there once (11 GB).",
 )  # fmt: skip
 @option(
+    "--training", is_flag=True, help="Measure training steps of mini's predictor, nothing else."
+)  # fmt: skip
+@option(
     "--dtype", "dtypes", default="auto", show_default=True, metavar="NAME,NAME,...",
     callback=number_formats,
     envvar="SONAR_LLM_BENCH_DTYPE",
@@ -86,6 +90,7 @@ def bench(
     rounds: int,
     size: str,
     files: Path | None,
+    training: bool,
     dtypes: tuple[str, ...],
     beam_size: int,
     request: ModelRequest | None,
@@ -99,6 +104,7 @@ def bench(
     import torch
 
     from sonar_cli import render
+    from sonar_cli.evaluation.bench import training as trainings
     from sonar_cli.evaluation.bench.run import Plan, run
     from sonar_cli.hub.resolve import resolve
 
@@ -118,7 +124,8 @@ def bench(
         threads=runtime.threads,
         files=files,
     )
-    found = run(plan, lambda line: render.doing(line, output.quiet))
+    tell = partial(render.doing, quiet=output.quiet)
+    found = trainings.measure(rounds, runtime.device, tell) if training else run(plan, tell)
     with render.opened(output.path) as out:
         render.print_report(found, output.format, out)
     return 0
