@@ -57,6 +57,8 @@ ONLY_IN = {
     "sonar": {"model"},
     "fairseq2": {"model", "hub"},
     "sentencepiece": {"model", "training"},
+    "pyarrow": {"training"},
+    "datasets": {"training"},
 }
 
 

@@ -24,6 +24,7 @@ from sonar_cli.options import ModelPaths, Runtime
 from sonar_cli.training import corpus as corpora
 from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.systems import build_network, texts_loss
+from sonar_cli.training.texts import documents
 
 # Texts that the steps are tried on, and steps: the first of them is not counted.
 _TEXTS, _STEPS = 200, 4
@@ -45,7 +46,7 @@ def dry_run(
     codec = load_codec(paths, Runtime(device))
     assert isinstance(codec, NativeCodec)
     with TemporaryDirectory() as folder:
-        corpus = _first_texts(Path(folder), recipe, codec)
+        corpus = _first_texts(Path(folder), recipe, codec, paths)
         network = build_network(recipe, codec, corpus).to(where)
         made = (network, recipe, codec, corpus, where)
         step = median(list(_timed_steps(*made))[1:])
@@ -66,15 +67,17 @@ def dry_run(
     }
 
 
-def _first_texts(folder: Path, recipe: Recipe, codec: NativeCodec) -> corpora.Corpus:
+def _first_texts(
+    folder: Path, recipe: Recipe, codec: NativeCodec, paths: ModelPaths
+) -> corpora.Corpus:
     data = replace(recipe.data, stories=min(recipe.data.stories, _TEXTS))
-    texts = islice(corpora.documents(data, lambda line: None), _TEXTS)
+    texts = islice(documents(data, lambda line: None), _TEXTS)
     lines = folder / "texts"
     lines.mkdir()
     for number, text in enumerate(texts):
         (lines / f"{number:04}.txt").write_text("\n\n".join(text), encoding="utf-8")
-    few = replace(data, path=str(lines))
-    return corpora.prepare(folder / "corpus", few, codec, "", False, lambda line: None)
+    few = replace(data, path=str(lines), workers=1)
+    return corpora.prepare(folder / "corpus", few, codec, paths, "", False, lambda line: None)
 
 
 def _timed_steps(

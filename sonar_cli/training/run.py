@@ -20,7 +20,7 @@ from sonar_cli.model.formats.system import save_system
 from sonar_cli.model.load import load_codec, pick_device
 from sonar_cli.options import GenerationOptions, ModelPaths, Runtime
 from sonar_cli.pipeline import write_many
-from sonar_cli.training.corpus import Corpus, corpus_digest, prepare
+from sonar_cli.training.corpus import Corpus, prepare
 from sonar_cli.training.loop import Schedule, fit
 from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.record import write_whole
@@ -72,7 +72,7 @@ def train(
         shutil.rmtree(out / "corpus", ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "recipe.toml", recipe.toml())
-    corpus = prepare(out / "corpus", recipe.data, codec, identity, progress, notify)
+    corpus = prepare(out / "corpus", recipe.data, codec, paths, identity, progress, notify)
     torch.manual_seed(recipe.train.seed)
     if recipe.start is not None and paths.predictor is not None:
         network = started_from(paths.predictor, paths.predictor_config, recipe.system)
@@ -121,7 +121,8 @@ def _fit(
         return f"texts {', '.join(map(str, sorted(corpus.train[batches.at(step)].tolist())))}"
 
     made_of = {name: value for name, value in asdict(recipe).items() if name != "train"}
-    made_of |= {"batch": how.batch, "corpus": corpus_digest(corpus)}
+    made_of |= {"batch": how.batch, "corpus": corpus.digest}
+    del made_of["data"]["workers"]
     fit(
         {"network": network}, step_loss, Schedule.of(how), out,
         name=recipe.system, recipe=made_of, evaluate=validate, describe=describe,

@@ -17,7 +17,7 @@ from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK
 from sonar_cli.training.codec import _masked, random_texts, training_texts
 
 SMALL = [
-    "data.stories=40", "data.held_out=0.2", "model.width=32", "model.heads=2", "model.layers=1",
+    "data.stories=40", "data.valid=0.2", "model.width=32", "model.heads=2", "model.layers=1",
     "model.encoder_ffn=48", "model.decoder_ffn=48", "model.vocabulary=420", "train.batch=8",
     "train.steps=6", "train.warmup=2", "train.validate_every=3", "train.save_seconds=0",
     "--threads", "1",

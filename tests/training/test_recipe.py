@@ -63,7 +63,14 @@ def test_a_file_and_its_changes(file: Path) -> None:
         ("=3", "is no key=value"),
         ("train.steps.more=3", "steps is no table"),
         ("train.steps=0", "train.steps is at least 1, not 0"),
-        ("data.held_out=1.5", "data.held_out is a share between 0 and 1"),
+        ("data.valid=1.5", "data.valid is a share between 0 and 1"),
+        ("data.valid=0", "data.valid is a share between 0 and 1"),
+        ("data.valid=0.99", "data.valid and data.test leave nothing to train on"),
+        ("data.test=-0.1", "data.test is a share from 0 to below 1, not -0.1"),
+        ("data.workers=-1", "data.workers is at least 0, not -1"),
+        ("data.stories=0", "data.stories is at least 1, not 0"),
+        ("data.max_sentences=0", "data.max_sentences is at least 1, not 0"),
+        ("data.column=", "data.column is empty"),
         ("model.heads=7", "give model.head_dim"),
     ],
 )
@@ -71,6 +78,12 @@ def test_what_is_wrong_is_said(file: Path, change: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         recipe.read(str(file), [change])
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_summaries_are_those_of_the_world(file: Path) -> None:
+    assert recipe.read(str(file), ["data.summaries=true"]).data.summaries
+    with pytest.raises(UsageError, match="data.summaries are those of the story world"):
+        recipe.read(str(file), ["data.summaries=true", "data.path=notes/"])
 
 
 def test_broken_files_and_names(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> N
     texts.write_text("\n".join(lines))
     order = [
         f"data.path={texts}", "from=mini", "train.steps=40", "train.lr=1e-3", "train.warmup=4",
-        "data.held_out=0.2",
+        "data.valid=0.2",
     ]  # fmt: skip
     assert run(["train", "finetune", *order, "-o", str(tmp_path / "tuned"), "--threads", "1"]) == 0
     model = Path(capsys.readouterr().out.strip())
@@ -180,7 +180,7 @@ def test_a_loss_that_is_no_number_is_said(capsys, tmp_path: Path) -> None:
 def test_the_recipe_can_be_shown(capsys) -> None:
     assert run(["train", "llm", "train.steps=3", "--show"]) == 0
     shown = capsys.readouterr().out
-    assert 'system = "llm"' in shown and "steps = 3" in shown and "held_out = 0.02" in shown
+    assert 'system = "llm"' in shown and "steps = 3" in shown and "valid = 0.02" in shown
 
 
 def test_ways_to_say_it(capsys, tmp_path: Path, monkeypatch) -> None:
