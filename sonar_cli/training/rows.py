@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -52,7 +53,7 @@ def parquet(file: Path, column: str, notify: Notify) -> Iterator[Text]:
             found = ((number, {column: value}) for number, value in enumerate(values, 1))
             yield from _texts(str(file), found, column, notify)
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{file} cannot be read as Parquet: {_first_line(error)}") from None
+        raise InputError(f"{file} cannot be read as Parquet: {_one_line(error)}") from None
 
 
 def data_set(name: str, split: str, column: str, notify: Notify) -> Iterator[Text]:
@@ -67,12 +68,14 @@ def data_set(name: str, split: str, column: str, notify: Notify) -> Iterator[Tex
     except ImportError:
         raise UsageError(_NEEDS.format(what="a data set", package="datasets")) from None
     datasets.disable_progress_bars()
+    for library in ("datasets", "huggingface_hub"):  # each retry would be a warning
+        logging.getLogger(library).setLevel(logging.ERROR)
     shown = f"hub:{name}"
     # The library raises whatever its many readers and its HTTP client do.
     try:
         stream = datasets.load_dataset(name, split=split, streaming=True)
     except Exception as error:
-        raise UsageError(f"data.path={shown}, split {split!r}: {_first_line(error)}") from None
+        raise UsageError(f"data.path={shown}, split {split!r}: {_one_line(error)}") from None
     if stream.column_names is not None:
         _require(shown, column, stream.column_names)
         stream = stream.select_columns([column])
@@ -96,7 +99,7 @@ def _streamed(stream: Iterable[dict[str, Any]], name: str) -> Iterator[Row]:
         for number, row in enumerate(stream, 1):
             yield number, row
     except Exception as error:
-        why = _first_line(error)
+        why = _one_line(error)
         raise SonarError(f"{name} broke off after {number} rows: {why}; run again") from None
 
 
@@ -136,5 +139,5 @@ def _require(name: str, column: str, columns: Sequence[str]) -> None:
         raise InputError(f"{name} has no column {column!r}; give data.column, one of: {there}")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

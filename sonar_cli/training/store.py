@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sonar_cli.errors import SonarError
+
 # NumPy leaves room in the header of one dimension, so that it keeps this length as an array grows.
 _HEADER = 128
 # In KiB: SQLite's pages in memory.
@@ -68,19 +70,24 @@ class Growing:
 class Numbers:
     """Digests (16 bytes each) -> numbers from 0 in the order of their coming, in an SQLite file.
 
-    `save` keeps the numbers given since the last one together with a state, or neither.
+    `save` keeps the numbers given since the last one together with a state, or neither. Raises
+    SonarError where another process has the file open.
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None)
-        for line in (
-            f"PRAGMA cache_size=-{_CACHE}",
-            "PRAGMA synchronous=OFF",
-            "CREATE TABLE IF NOT EXISTS numbers (digest BLOB PRIMARY KEY, number) WITHOUT ROWID",
-            "CREATE TABLE IF NOT EXISTS state (json)",
-            "BEGIN",
-        ):
-            self._database.execute(line)
+        self._database = sqlite3.connect(path, timeout=1, isolation_level=None)
+        try:
+            for line in (
+                f"PRAGMA cache_size=-{_CACHE}",
+                "PRAGMA synchronous=OFF",
+                "PRAGMA locking_mode=EXCLUSIVE",
+                "BEGIN EXCLUSIVE",
+                "CREATE TABLE IF NOT EXISTS numbers (digest PRIMARY KEY, number) WITHOUT ROWID",
+                "CREATE TABLE IF NOT EXISTS state (json)",
+            ):
+                self._database.execute(line)
+        except sqlite3.OperationalError as error:
+            raise SonarError(f"{path}: {error}; does another process make this corpus?") from None
         (self.count,) = self._database.execute("SELECT count(*) FROM numbers").fetchone()
 
     def of(self, digests: Iterable[bytes]) -> npt.NDArray[np.int64]:

@@ -86,7 +86,7 @@ def find_files(path: str, notify: Notify) -> Iterator[Path]:
     if place.is_dir():
         found = _walk(str(place), notify)
     else:
-        named = [place] if place.exists() else map(Path, sorted(iglob(str(place), recursive=True)))
+        named = [place] if place.exists() else sorted(map(Path, iglob(str(place), recursive=True)))
         found = (each for each in named if each.is_file())
     first = next(found, None)
     if first is None:

@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said(file: Path, change: str, words: str) -> None:
 
 def test_summaries_are_those_of_the_world(file: Path) -> None:
     assert recipe.read(str(file), ["data.summaries=true"]).data.summaries
-    with pytest.raises(UsageError, match="data.summaries are those of the story world"):
+    with pytest.raises(UsageError, match="summaries are those of the story world"):
         recipe.read(str(file), ["data.summaries=true", "data.path=notes/"])
 
 
