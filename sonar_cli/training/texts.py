@@ -33,7 +33,7 @@ def documents(data: Data, notify: Notify) -> Iterator[list[str]]:
     """Yield the texts of the data, each its sentences; memory holds one text at a time.
 
     `notify` is told of what cannot be read, which is left out. Raises UsageError where there is
-    nothing at the path, and InputError for a single file that cannot be read.
+    nothing at the path, or a single file and it cannot be read.
 
     >>> from sonar_cli.training.recipe import Data
     >>> told = list(documents(Data(stories=2, summaries=True), print))
@@ -57,7 +57,10 @@ def sources(data: Data, notify: Notify) -> Iterator[Source]:
         yield from range(data.stories)
     elif data.path.startswith(HUB):
         name = os.path.expanduser(data.path.removeprefix(HUB))
-        yield from rows.data_set(name, data.split, data.column, notify)
+        try:
+            yield from rows.data_set(name, data.split, data.column, notify)
+        except InputError as error:
+            raise UsageError(str(error)) from None
     else:
         yield from _from_files(data, notify)
 
@@ -153,7 +156,7 @@ def _from_files(data: Data, notify: Notify) -> Iterator[Source]:
             raise
         except SonarError as error:
             if len(first) == 1:
-                raise
+                raise UsageError(str(error)) from None
             notify(str(error))
 
 

@@ -159,4 +159,4 @@ def test_nothing_to_train_on(capsys, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("   \n")
     status, _, err = _train(capsys, tmp_path / "run", f"data.path={tmp_path / 'texts'}")
-    assert status == 2 and "no sentence to train on" in err
+    assert status == 2 and "a.txt is empty" in err and err.count("\n") == 1

@@ -136,7 +136,7 @@ def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> N
     texts.write_text("\n".join(lines))
     order = [
         f"data.path={texts}", "from=mini", "train.steps=40", "train.lr=1e-3", "train.warmup=4",
-        "data.valid=0.2",
+        "data.valid=0.2", "data.test=0",
     ]  # fmt: skip
     assert run(["train", "finetune", *order, "-o", str(tmp_path / "tuned"), "--threads", "1"]) == 0
     model = Path(capsys.readouterr().out.strip())

@@ -111,9 +111,9 @@ def dying(function):
         return result
     return wrapped
 
-if when == "before a save":
-    save = shards._Writer.save
-    shards._Writer.save = lambda self: die() or save(self)
+if when == "within a save":  # the arrays are longer than the numbers know
+    save = shards.Numbers.save
+    shards.Numbers.save = lambda self, state: die() or save(self, state)
 elif when == "after a save":
     shards._Writer.save = dying(shards._Writer.save)
 elif when == "a shard":
@@ -129,7 +129,7 @@ prepare(folder, data, load_codec(resolve(), Runtime("cpu")), resolve(), "codec",
 @pytest.mark.parametrize(
     ("when", "workers", "read", "encoded"),
     [
-        ("before a save", 1, 2 * TEXTS, 0),
+        ("within a save", 1, 2 * TEXTS, 0),
         ("after a save", 1, 3 * TEXTS, 0),
         ("after a save", 2, 3 * TEXTS, 0),
         ("a shard", 1, STORIES, 2),

@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from sonar_cli.errors import InputError, SonarError, UsageError
+from sonar_cli.errors import UsageError
 from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.training import texts as t
 from sonar_cli.training.recipe import Data
@@ -36,7 +36,7 @@ def _read(data: Data | str | Path) -> tuple[list[list[str]], list[str]]:
 
 
 def _refused(data: Data) -> str:
-    with pytest.raises(SonarError) as caught:
+    with pytest.raises(UsageError) as caught:
         _read(data)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -115,7 +115,7 @@ def test_a_column_of_another_name(tmp_path: Path, kind: str) -> None:
 
 def test_a_single_file_that_cannot_be_read_is_the_error_itself(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="UTF-16"):
+    with pytest.raises(UsageError, match="UTF-16"):
         _read(tmp_path)
 
 
