@@ -1,8 +1,8 @@
 """A corpus on disk as training reads it: sentences as token ids and vectors, texts as numbers.
 
 Every sentence is stored and encoded once, however often it occurs. All arrays are memory-mapped, so
-that training reads what a batch needs. A corpus knows its texts and its codec, and is made anew
-for others; making it goes on where it was stopped.
+that training reads what a batch needs. A corpus knows its texts and its codec, and making it goes
+on where it was stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sonar_cli.model.codec.base import Codec
 from sonar_cli.options import ModelPaths
 from sonar_cli.training.batches import Batches, Ints, Rows
 from sonar_cli.training.recipe import Data, Train
-from sonar_cli.training.record import digest, write_whole
+from sonar_cli.training.record import digest, require_same, write_whole
 from sonar_cli.training.shards import NUMBERS, SPECIAL, discard, write_texts
 from sonar_cli.training.texts import fingerprint
 from sonar_cli.training.vectors import write_vectors
@@ -92,13 +92,17 @@ def prepare(
     """Make the corpus in a folder, or go on making it, or read it where it is whole.
 
     `paths` are the codec's files, for other processes, and `identity` names it. `notify` is told
-    of texts that are left out. Raises UsageError where the data hold no text to train on.
+    of texts that are left out, and of files that have changed since. Raises UsageError where the
+    data hold no text to train on, and where the corpus there is of other data or another codec.
     """
     note = folder / "corpus.json"
     wanted = _made_of(data, identity)
     known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     if known.get("made_of") != wanted:
-        if _without_files(known.get("made_of", {})) == _without_files(wanted):
+        if "texts" in known:
+            # Days of work may be in it: only other files are reason enough to make it anew.
+            old = {**known["made_of"], "files": wanted["files"]}
+            require_same(folder, {"corpus": old}, {"corpus": wanted})
             notify(f"data.path={data.path}: files have changed, so the corpus is made anew")
         folder.mkdir(parents=True, exist_ok=True)
         note.unlink(missing_ok=True)
@@ -121,10 +125,6 @@ def _made_of(data: Data, identity: str) -> dict[str, Any]:
     """Return what a corpus depends on; the number of processes is not among it."""
     settings = {name: value for name, value in asdict(data).items() if name != "workers"}
     return {"format": _FORMAT, "codec": identity, "data": settings, "files": fingerprint(data)}
-
-
-def _without_files(made_of: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in made_of.items() if name != "files"}
 
 
 def _write(note: Path, known: dict[str, Any]) -> None:

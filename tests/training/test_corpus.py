@@ -129,8 +129,9 @@ def test_stopped_while_encoding(tmp_path: Path, codec: NativeCodec, monkeypatch)
     asked.clear()
     _prepare(tmp_path / "stopped", WORLD, codec)
     assert asked == [], "a whole corpus is read"
-    _prepare(tmp_path / "stopped", Data(stories=31), codec)
-    assert sum(asked) > len(whole), "other data are made anew"
+    with pytest.raises(UsageError, match=r"data.stories 30, not 31: .* --no-resume"):
+        _prepare(tmp_path / "stopped", Data(stories=31), codec)
+    assert len(_prepare(tmp_path / "stopped", WORLD, codec).vectors) == len(whole)
 
 
 @pytest.mark.parametrize(

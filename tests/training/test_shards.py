@@ -275,7 +275,7 @@ def test_few_texts_have_one_to_train_on_and_one_to_validate_on(tmp_path: Path) -
             _lines(tmp_path / "a.jsonl", ["Tom ran. Tom sat.", "Ben ran. Ben sat."]),
             valid=shares[0], test=shares[1],
         )  # fmt: skip
-        made = _prepare(tmp_path / "c", data, Cheap())
+        made = _prepare(tmp_path / str(shares), data, Cheap())
         assert (len(made.train), len(made.valid), len(made.test)) == (1, 1, 0)
 
 
