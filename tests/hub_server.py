@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -68,7 +70,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def do_GET(self) -> None:
-        self._answer(body=True)
+        if self.path.startswith("/api/datasets/"):
+            self._describe()
+        else:
+            self._answer(body=True)
+
+    def do_POST(self) -> None:
+        self._describe()
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -83,6 +91,29 @@ class _Handler(BaseHTTPRequestHandler):
         if not (folder / name).is_file():
             return self._refuse(404, "EntryNotFound", body)
         self._send((folder / name).read_bytes(), body)
+
+    def _describe(self) -> None:
+        """Answer what the library `datasets` asks: what files a data set has."""
+        asked = parse_qs(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+        self.server.requests.append((self.command, self.path, None))
+        owner, name, *rest = self.path.partition("?")[0].split("/")[3:]
+        folder = self.server.root / "datasets" / owner / name
+        if not folder.is_dir():
+            return self._refuse(404, "RepoNotFound", True)
+        files = {str(each.relative_to(folder)): each for each in folder.rglob("*")}
+        about: Any = [
+            {"type": "file", "path": path, "size": file.stat().st_size, "oid": COMMIT}
+            for path, file in sorted(files.items())
+            if file.is_file() and path in asked.get("paths", files)
+        ]
+        if not rest or rest[0] == "revision":
+            siblings = [{"rfilename": each["path"]} for each in about]
+            about = {"id": f"{owner}/{name}", "sha": COMMIT, "siblings": siblings}
+        data = json.dumps(about).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def _refuse(self, status: int, code: str, body: bool) -> None:
         self.send_response(status)

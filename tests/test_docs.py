@@ -224,7 +224,7 @@ SMALL = (
 )
 SMALL_CODEC = (
     "train.steps=2 train.batch=2 model.width=32 model.layers=1 model.heads=2 "
-    "model.encoder_ffn=48 model.decoder_ffn=48 model.vocabulary=420 data.held_out=0.5"
+    "model.encoder_ffn=48 model.decoder_ffn=48 model.vocabulary=420 data.valid=0.5"
 )
 
 

@@ -64,6 +64,8 @@ ONLY_IN = {
     "fairseq2": {"model", "hub"},
     "sentencepiece": {"model", "training"},
     "accelerate": {"training"},
+    "pyarrow": {"training"},
+    "datasets": {"training"},
 }
 
 

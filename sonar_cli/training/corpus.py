@@ -1,17 +1,15 @@
-"""Texts -> a corpus on disk: sentences as token ids and vectors, texts as numbers of sentences.
+"""A corpus on disk as training reads it: sentences as token ids and vectors, texts as numbers.
 
 Every sentence is stored and encoded once, however often it occurs. All arrays are memory-mapped, so
-that training reads what a batch needs. A corpus knows its texts and its codec, and is made anew
-for others; making it goes on where it was stopped.
+that training reads what a batch needs. A corpus knows its texts and its codec, and making it goes
+on where it was stopped.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +18,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import UsageError, counted
 from sonar_cli.model.codec.base import Codec
-from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
-from sonar_cli.model.systems.state import LCM_END
-from sonar_cli.options import ENGLISH, InputOptions
-from sonar_cli.text.inputs import read_texts
+from sonar_cli.options import ModelPaths
 from sonar_cli.training.batches import Batches, Ints, Rows
-from sonar_cli.training.progress import bar
 from sonar_cli.training.recipe import Data, Train
-from sonar_cli.training.record import digest, write_whole
-from sonar_cli.world import stories as world
+from sonar_cli.training.record import digest, require_same, write_whole
+from sonar_cli.training.shards import NUMBERS, SPECIAL, discard, write_texts
+from sonar_cli.training.texts import fingerprint
+from sonar_cli.training.vectors import write_vectors
 
-# Sentences that every corpus begins with, whatever its texts.
-SPECIAL = (BEGIN_SENTENCE, END_SENTENCE, LCM_END, SUMMARY_CUE)
+# The numbers of the sentences that every corpus begins with.
 BEGIN, END, END_OF_TEXT, CUE = range(len(SPECIAL))
-WORLD = "world"
-# What a folder is searched for.
-_ENDINGS = (".txt", ".md", ".markdown", ".html", ".htm", ".eml", ".jsonl")
-# Sentences encoded between two saves.
-_CHUNK = 4_096
+_FORMAT = 2
 
 Notify = Callable[[str], None]
 
@@ -50,8 +40,9 @@ class Corpus:
 
     `tokens` row i is sentence i as `[eos] [lang] pieces [eos]`, `vectors` (sentences, D) float16
     its vector. `documents` row t holds the numbers of text t's sentences; `ends` (texts,) bool
-    tells whether the text ends with them, or goes on in the next row. `train` and `valid` are the
-    numbers of the texts of each part.
+    tells whether the text ends with them, or goes on in the next row. `train`, `valid` and `test`
+    are the numbers of the rows of each part. `digest` is a hash of all that training reads, the
+    same in every process. All arrays are memory-mapped.
     """
 
     tokens: Rows
@@ -60,6 +51,8 @@ class Corpus:
     ends: npt.NDArray[np.bool_]
     train: Ints
     valid: Ints
+    test: Ints
+    digest: str
 
     def batches(self, train: Train) -> Batches:
         """Return the batches of training texts that a recipe asks for, as rows of `train`."""
@@ -99,166 +92,69 @@ class Corpus:
 
 
 def prepare(
-    folder: Path, data: Data, codec: Codec, identity: str, progress: bool, notify: Notify
+    folder: Path,
+    data: Data,
+    codec: Codec,
+    paths: ModelPaths | None,
+    identity: str,
+    progress: bool,
+    notify: Notify,
 ) -> Corpus:
     """Make the corpus in a folder, or go on making it, or read it where it is whole.
 
-    `identity` names the codec. `notify` is told of texts that are left out. Raises UsageError where
-    the data hold no text to train on.
+    `paths` are the codec's files, for other processes; with None this one does it all. `identity`
+    names the codec. `notify` is told
+    of texts that are left out, and of files that have changed since. Raises UsageError where the
+    data hold no text to train on, and where the corpus there is of other data or another codec.
     """
-    wanted = {"data": asdict(data), "codec": identity, "format": 1}
     note = folder / "corpus.json"
-    if not (note.exists() and json.loads(note.read_text(encoding="utf-8")) == wanted):
+    wanted = _made_of(data, identity)
+    known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    if known.get("made_of") != wanted:
+        if "texts" in known:
+            # Days of work may be in it: only other files are reason enough to make it anew.
+            old = {**known["made_of"], "files": wanted["files"]}
+            require_same(folder, {"corpus": old}, {"corpus": wanted})
+            notify(f"data.path={data.path}: files have changed, so the corpus is made anew")
         folder.mkdir(parents=True, exist_ok=True)
         note.unlink(missing_ok=True)
-        _write_texts(folder, data, codec, notify)
-        _start_vectors(folder, codec.width)
-        write_whole(note, json.dumps(wanted, indent=2) + "\n")
-    _encode(folder, codec, progress)
-    return _read(folder)
+        discard(folder)
+        known = {"made_of": wanted}
+        _write(note, known)
+    if "texts" not in known:
+        known["texts"] = write_texts(folder, data, codec, paths, progress, notify)
+        _write(note, known)
+    (folder / NUMBERS).unlink(missing_ok=True)
+    if "digest" not in known:
+        hashes = write_vectors(folder, codec, paths, data.workers, progress)
+        parts = (known["texts"]["hash"], f"{data.valid} {data.test}")
+        known["digest"] = digest([identity, *parts, *hashes])
+        _write(note, known)
+    return _read(folder, known["digest"])
 
 
-def documents(data: Data, notify: Notify) -> Iterator[list[str]]:
-    """Yield the texts of the data, each its sentences, cut to at most `max_sentences`.
-
-    A text that is empty, or a file that cannot be read, is told to `notify` and left out.
-    """
-    if data.path == WORLD:
-        for story in world.stories(data.stories):
-            yield list(story.sentences)
-        return
-    files = find_files(data.path)
-    texts = read_texts(map(str, files), InputOptions(), lambda error: notify(str(error)))
-    for text in texts:
-        if sentences := [each.text for each in text.sentences()]:
-            yield sentences
+def _made_of(data: Data, identity: str) -> dict[str, Any]:
+    """Return what a corpus depends on; the number of processes is not among it."""
+    settings = {name: value for name, value in asdict(data).items() if name != "workers"}
+    return {"format": _FORMAT, "codec": identity, "data": settings, "files": fingerprint(data)}
 
 
-def find_files(path: str) -> list[Path]:
-    """Return the files that a path names: itself, those in a folder, or those of a glob.
-
-    Raises UsageError where there are none.
-    """
-    place = Path(path).expanduser()
-    if place.is_dir():
-        found = sorted(each for each in place.rglob("*") if each.suffix.lower() in _ENDINGS)
-    elif place.exists():
-        found = [place]
-    else:
-        found = sorted(Path(each) for each in glob(str(place), recursive=True))
-    if not found:
-        kinds = ", ".join(_ENDINGS)
-        raise UsageError(f"data.path={path}: no file there, and no folder with {kinds}")
-    return [each for each in found if each.is_file()]
+def _write(note: Path, known: dict[str, Any]) -> None:
+    write_whole(note, json.dumps(known, indent=2) + "\n")
 
 
-def place_of(sentences: Sequence[str]) -> float:
-    """Return a text's place in [0, 1) by a hash of its sentences, for ever the same.
-
-    Texts below `held_out` are kept for validation.
-
-    >>> sum(place_of([f"Text {n}."]) < 0.1 for n in range(1000))
-    88
-    """
-    return zlib.crc32("\n".join(sentences).encode()) / 2**32
-
-
-def _windows(sentences: list[str], data: Data) -> Iterator[tuple[list[str], bool]]:
-    """Cut a text into pieces of at most `max_sentences`; tell of each whether it ends the text."""
-    size = data.max_sentences
-    if data.cut:
-        yield sentences[:size], True
-        return
-    for start in range(0, len(sentences), size):
-        yield sentences[start : start + size], start + size >= len(sentences)
-
-
-def _write_texts(folder: Path, data: Data, codec: Codec, notify: Notify) -> None:
-    numbers: dict[str, int] = {text: number for number, text in enumerate(SPECIAL)}
-    rows: list[list[int]] = []
-    ends: list[bool] = []
-    places: list[float] = []
-    short = 0
-    for text in documents(data, notify):
-        if len(text) < 2:
-            short += 1
-            continue
-        place = place_of(text)
-        for piece, last in _windows(text, data):
-            rows.append([numbers.setdefault(each, len(numbers)) for each in piece])
-            ends.append(last)
-            places.append(place)
-    if short:
-        notify(f"left out {counted(short, 'text')} of one sentence: nothing follows")
-    if len(set(places)) < 2:
-        found = counted(len(set(places)), "text")
-        raise UsageError(
-            f"data.path={data.path}: {found} of two sentences or more; give at "
-            "least two, one of them to validate on"
-        )
-    # Of few texts none may lie below the share: then the one with the lowest place is kept.
-    limit = max(data.held_out, np.nextafter(min(places), 1))
-    valid = np.array(places) < limit
-    longest = codec.max_len
-    tokens = Rows.of(_cut(codec.tokenizer.target(each, ENGLISH), longest) for each in numbers)
-    texts = Rows.of(rows)
-    arrays: dict[str, npt.NDArray[np.generic]] = {
-        "tokens": tokens.flat, "token_starts": tokens.starts,
-        "documents": texts.flat, "document_starts": texts.starts,
-        "ends": np.array(ends), "valid": valid,
-    }  # fmt: skip
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    (folder / "sentences.jsonl").write_text(
-        "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in numbers), encoding="utf-8"
-    )
-
-
-def _cut(ids: list[int], limit: int) -> list[int]:
-    return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
-
-
-def _start_vectors(folder: Path, width: int) -> None:
-    count = len(np.load(folder / "token_starts.npy")) - 1
-    np.lib.format.open_memmap(
-        folder / "vectors.npy", mode="w+", dtype=np.float16, shape=(count, width)
-    ).flush()
-    write_whole(folder / "encoded", "0\n")
-
-
-def _encode(folder: Path, codec: Codec, progress: bool) -> None:
-    """Encode the sentences that have no vector yet; what is done is counted in a file."""
-    done = int((folder / "encoded").read_text())
-    vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="r+")
-    if done == len(vectors):
-        return
-    lines = (folder / "sentences.jsonl").read_text(encoding="utf-8").splitlines()
-    for start in bar(range(done, len(vectors), _CHUNK), "encoding", progress):
-        piece = [json.loads(line) for line in lines[start : start + _CHUNK]]
-        vectors[start : start + len(piece)] = codec.encode(piece, batch_size=256).half().cpu()
-        vectors.flush()
-        write_whole(folder / "encoded", f"{start + len(piece)}\n")
-
-
-def _read(folder: Path) -> Corpus:
+def _read(folder: Path, made: str) -> Corpus:
     def load(name: str) -> Any:
-        return np.load(folder / f"{name}.npy", mmap_mode="r")
+        # The map behind a plain array, whose rows are cheaper to take.
+        return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
 
-    valid = np.asarray(load("valid"))
     return Corpus(
-        Rows(load("tokens"), np.asarray(load("token_starts"))),
+        Rows(load("tokens"), load("token_starts")),
         load("vectors"),
-        Rows(load("documents"), np.asarray(load("document_starts"))),
-        np.asarray(load("ends")),
-        np.flatnonzero(~valid),
-        np.flatnonzero(valid),
+        Rows(load("documents"), load("document_starts")),
+        load("ends"),
+        load("train"),
+        load("valid"),
+        load("test"),
+        made,
     )
-
-
-def corpus_digest(corpus: Corpus) -> str:
-    """Return a short hash of all that training reads, the same in every process."""
-    arrays: Iterable[npt.NDArray[np.generic]] = (
-        corpus.tokens.flat, corpus.tokens.starts, corpus.documents.flat, corpus.documents.starts,
-        corpus.ends, corpus.train, corpus.vectors,
-    )  # fmt: skip
-    return digest(arrays)

@@ -24,12 +24,13 @@ from sonar_cli.model.shapes import SONAR_DECODER
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
 from sonar_cli.training.codec import build_codec, codec_loss, train_tokenizer
-from sonar_cli.training.corpus import Corpus, documents, prepare
+from sonar_cli.training.corpus import Corpus, prepare
 from sonar_cli.training.loop import Means, PartLoss
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe, Train
 from sonar_cli.training.systems import TextsLoss, build_network, texts_loss, vectors_loss
+from sonar_cli.training.texts import documents
 
 # The name of a codec of SONAR's size with random weights, for a look at what one would take.
 RANDOM = "random"
@@ -159,7 +160,7 @@ def _first_texts(folder: Path, recipe: Recipe, codec: NativeCodec) -> Corpus:
     for number, text in enumerate(texts):
         (lines / f"{number:04}.txt").write_text("\n\n".join(text), encoding="utf-8")
     few = replace(data, path=str(lines))
-    return prepare(folder / "corpus", few, codec, "", False, lambda line: None)
+    return prepare(folder / "corpus", few, codec, None, "", False, lambda line: None)
 
 
 def _timed_steps(

@@ -13,23 +13,35 @@ from sonar_cli.training import schema
 
 Kind = Literal["sonar-llm", "lcm-mse", "lcm-diffusion", "llm"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+WORLD = "world"
 SHIPPED = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True)
 class Data:
-    """The texts. `path` is "world", a file, a folder or a glob; None is the story world.
+    """The texts, and their parts.
 
-    Of the world `stories` are written. A text's sentences beyond `max_sentences` make further
-    texts, or are dropped with `cut`. `held_out` is the share of the texts that is kept for
-    validation, chosen by a hash of the text, so that it never moves.
+    `path` is "world", a file, a folder, a glob, or "hub:" and a data set's name or local folder;
+    `split` names that data set's part, `column` the text in rows of it, of Parquet and JSON Lines.
+    Of the world `stories` are written; with `summaries` every second one is followed by
+    "Summary of the text." and its summary. A text's sentences beyond `max_sentences` make further
+    texts, or are dropped with `cut`; a summary stays whole, behind the last of them.
+
+    `valid` and `test` are the shares of the texts that are kept for validation and for a test,
+    chosen by a hash of the text, so that none ever moves. `workers` is the number of processes that
+    split and encode, 0 as many as it takes; the corpus is the same for any number.
     """
 
-    path: str = "world"
+    path: str = WORLD
+    column: str = "text"
+    split: str = "train"
     stories: int = 8_000
+    summaries: bool = False
     max_sentences: int = 32
     cut: bool = False
-    held_out: float = 0.02
+    valid: float = 0.02
+    test: float = 0.02
+    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -211,6 +223,7 @@ AnyRecipe = Recipe | CodecRecipe | ModelRecipe
 
 
 def _check(data: Data, train: Train, model: Model | CodecShape, sizes: Sequence[str]) -> None:
+    _check_data(data)
     least = {
         "train.steps": train.steps,
         "train.batch": train.batch,
@@ -231,8 +244,23 @@ def _check(data: Data, train: Train, model: Model | CodecShape, sizes: Sequence[
             raise UsageError(f"train.{name} is at least 0, not {value}")
     if not 0 <= train.ema < 1:
         raise UsageError(f"train.ema is from 0 to below 1, not {train.ema}")
-    if not 0 < data.held_out < 1:
-        raise UsageError(f"data.held_out is a share between 0 and 1, not {data.held_out}")
+
+
+def _check_data(data: Data) -> None:
+    for name, least in (("stories", 1), ("max_sentences", 1), ("workers", 0)):
+        if getattr(data, name) < least:
+            raise UsageError(f"data.{name} is at least {least}, not {getattr(data, name)}")
+    if not 0 < data.valid < 1:
+        raise UsageError(f"data.valid is a share between 0 and 1, not {data.valid}")
+    if not 0 <= data.test < 1:
+        raise UsageError(f"data.test is a share from 0 to below 1, not {data.test}")
+    if data.valid + data.test >= 1:
+        raise UsageError("data.valid and data.test leave nothing to train on; together below 1")
+    if data.summaries and data.path != WORLD:
+        raise UsageError("data.summaries are those of the story world; leave it out for own texts")
+    for name in ("path", "column", "split"):
+        if not getattr(data, name).strip():
+            raise UsageError(f"data.{name} is empty")
 
 
 def _toml(values: dict[str, Any]) -> str:

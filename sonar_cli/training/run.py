@@ -19,7 +19,7 @@ from sonar_cli.model.load import load_codec
 from sonar_cli.model.recompute import set_recompute
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.options import ModelPaths, Runtime
-from sonar_cli.training.corpus import Corpus, corpus_digest, prepare
+from sonar_cli.training.corpus import Corpus, prepare
 from sonar_cli.training.export import export
 from sonar_cli.training.loop import Evaluate, Shown, fit
 from sonar_cli.training.loss import Loss
@@ -76,7 +76,9 @@ def train(
                 shutil.rmtree(out / "corpus", ignore_errors=True)
             out.mkdir(parents=True, exist_ok=True)
             write_whole(out / "recipe.toml", recipe.toml())
-        corpus = prepare(out / "corpus", recipe.data, codec, identity, place.progress, place.notify)
+        corpus = prepare(
+            out / "corpus", recipe.data, codec, paths, identity, place.progress, place.notify
+        )
     torch.manual_seed(recipe.train.seed)
     if recipe.start is not None and paths.predictor is not None:
         network = started_from(paths.predictor, paths.predictor_config, recipe.system)
@@ -154,9 +156,10 @@ class _Training:
             return f"texts {', '.join(map(str, sorted(corpus.train[batches.at(step)].tolist())))}"
 
         made_of = {name: value for name, value in asdict(recipe).items() if name != "train"}
+        del made_of["data"]["workers"]
         made_of |= {
             "batch": recipe.train.batch,
-            "corpus": corpus_digest(corpus),
+            "corpus": corpus.digest,
             "precision": str(means.precision).removeprefix("torch."),
         }
         name = recipe.system if folder == self.out else f"{recipe.system} {folder.name}"

@@ -33,12 +33,12 @@ from sonar_cli.training.codec import (
     train_tokenizer,
     training_texts,
 )
-from sonar_cli.training.corpus import documents, place_of
 from sonar_cli.training.loop import Shown
 from sonar_cli.training.place import Notify, Place, means_of
 from sonar_cli.training.recipe import CodecRecipe
 from sonar_cli.training.record import Record, digest, require_same, write_whole
 from sonar_cli.training.schedule import Schedule
+from sonar_cli.training.texts import documents, part_of, place_of
 
 # Held-out sentences that are given back at each validation.
 _PROBE = 300
@@ -101,9 +101,10 @@ def _texts(recipe: CodecRecipe, notify: Notify) -> tuple[list[str], list[str]]:
     counts: Counter[str] = Counter()
     held: dict[str, None] = {}
     for text in documents(recipe.data, notify):
-        if place_of(text) < recipe.data.held_out:
+        part = part_of(place_of(text), recipe.data)
+        if part == "valid":
             held.update(dict.fromkeys(text))
-        else:
+        elif part == "train":
             counts.update(count_sentences([text]))
     if not counts:
         raise UsageError(f"data.path={recipe.data.path}: there is no sentence to train on")

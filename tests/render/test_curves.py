@@ -126,7 +126,7 @@ def test_a_png_that_cannot_be_written_is_said(log: Path) -> None:
 
 SMALL = {
     "codec": [
-        "data.stories=30", "data.held_out=0.2", "model.width=32", "model.layers=1",
+        "data.stories=30", "data.valid=0.2", "model.width=32", "model.layers=1",
         "model.heads=2", "model.encoder_ffn=32", "model.decoder_ffn=32",
         "model.vocabulary=500", "train.batch=8",
     ],

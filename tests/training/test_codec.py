@@ -17,7 +17,7 @@ from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK
 from sonar_cli.training.codec import _masked, random_texts, training_texts
 
 SMALL = [
-    "data.stories=40", "data.held_out=0.2", "model.width=32", "model.heads=2", "model.layers=1",
+    "data.stories=40", "data.valid=0.2", "model.width=32", "model.heads=2", "model.layers=1",
     "model.encoder_ffn=48", "model.decoder_ffn=48", "model.vocabulary=420", "train.batch=8",
     "train.steps=6", "train.warmup=2", "train.validate_every=3", "train.save_seconds=0",
     "--threads", "1",
@@ -25,7 +25,9 @@ SMALL = [
 
 
 def _train(capsys, folder: Path, *more: str) -> tuple[int, str, str]:
-    status = run(["train", "codec", *SMALL, *more, "-o", str(folder), "--device", "cpu"])
+    status = run(
+        ["train", "codec", *SMALL, *more, "-o", str(folder), "--device", "cpu", "--threads", "1"]
+    )
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -38,7 +40,7 @@ def _weights(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("codec")
-    order = ["train", "codec", *SMALL, "-o", str(folder), "--device", "cpu", "-q"]
+    order = ["train", "codec", *SMALL, "-o", str(folder), "--device", "cpu", "--threads", "1", "-q"]
     assert run(order) == 0
     return folder
 
@@ -60,7 +62,9 @@ def test_a_codec_is_whole_and_used(trained: Path, capsys, tmp_path: Path) -> Non
     small = ["model.hidden=16", "model.ffn=16", "model.layers=1", "model.heads=2"]
     more = [*small, "data.stories=20", "train.steps=2", "train.batch=2", f"codec={trained}"]
     out = tmp_path / "lcm"
-    assert run(["train", "lcm-mse", *more, "-o", str(out), "--device", "cpu"]) == 0
+    assert (
+        run(["train", "lcm-mse", *more, "-o", str(out), "--device", "cpu", "--threads", "1"]) == 0
+    )
     llm = SonarLLM.load(str(out), device="cpu")
     assert llm.codec.width == 32
     assert list(llm.continue_("Tom had a boat.", sentences=1, max_tokens=6))
@@ -82,7 +86,8 @@ def dying(self, number, describe):
     return step(self, number, describe)
 loop._Run.step = dying
 from sonar_cli.cli import run
-sys.exit(run(["train", "codec", *{SMALL!r}, "-o", {str(tmp_path)!r}, "--device", "cpu"]))
+HOW = "--device cpu --threads 1".split()
+sys.exit(run(["train", "codec", *{SMALL!r}, "-o", {str(tmp_path)!r}, *HOW]))
 """
     assert subprocess.run([sys.executable, "-c", script], timeout=120).returncode == -9
     assert _train(capsys, tmp_path)[0] == 0
@@ -128,7 +133,7 @@ def test_texts_of_a_corpus() -> None:
 
 
 def test_one_folder_holds_one_training(trained: Path, capsys, tmp_path: Path) -> None:
-    system = ["train", "lcm-mse", "data.stories=20", "--device", "cpu", "-o"]
+    system = ["train", "lcm-mse", "data.stories=20", "--device", "cpu", "--threads", "1", "-o"]
     assert run([*system, str(trained)]) == 2
     assert "holds the training of a codec" in capsys.readouterr().err
     (tmp_path / "corpus").mkdir()
@@ -144,7 +149,7 @@ def test_nothing_goes_on_from_a_codec_alone(trained: Path, capsys, tmp_path: Pat
 
 def test_a_dry_run_says_what_it_takes(capsys, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(["train", "codec", *SMALL, "--dry-run", "--device", "cpu"]) == 0
+    assert run(["train", "codec", *SMALL, "--dry-run", "--device", "cpu", "--threads", "1"]) == 0
     captured = capsys.readouterr()
     lines = dict(line.split(": ") for line in captured.out.splitlines())
     assert captured.err == "" and lines["system"] == "codec"
@@ -164,4 +169,4 @@ def test_nothing_to_train_on(capsys, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("   \n")
     status, _, err = _train(capsys, tmp_path / "run", f"data.path={tmp_path / 'texts'}")
-    assert status == 2 and "no sentence to train on" in err
+    assert status == 2 and "a.txt is empty" in err and err.count("\n") == 1

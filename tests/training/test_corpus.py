@@ -15,6 +15,7 @@ from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.load import load_codec
 from sonar_cli.options import Runtime
 from sonar_cli.training import corpus as c
+from sonar_cli.training import vectors
 from sonar_cli.training.recipe import Data
 from sonar_cli.world import stories as world
 
@@ -30,14 +31,14 @@ def codec() -> NativeCodec:
 
 def _prepare(folder: Path, data: Data, codec, told: list[str] | None = None) -> c.Corpus:
     notify = (lambda line: None) if told is None else told.append
-    return c.prepare(folder, data, codec, "codec", False, notify)
+    return c.prepare(folder, data, codec, resolve(), "codec", False, notify)
 
 
 def test_texts_and_vectors_are_those_of_the_world(tmp_path: Path, codec: NativeCodec) -> None:
     made = _prepare(tmp_path, WORLD, codec)
     lines = (tmp_path / "sentences.jsonl").read_text().splitlines()
     sentences = [json.loads(line) for line in lines]
-    assert sentences[:3] == list(c.SPECIAL) and len(set(sentences)) == len(sentences)
+    assert sentences[:4] == list(c.SPECIAL) and len(set(sentences)) == len(sentences)
     stories = [story.sentences for story in world.stories(30)]
     for text, story in enumerate(stories):
         assert tuple(sentences[n] for n in made.documents.row(text)) == story
@@ -47,7 +48,8 @@ def test_texts_and_vectors_are_those_of_the_world(tmp_path: Path, codec: NativeC
     wanted = codec.encode(sentences)
     found = torch.from_numpy(np.array(made.vectors)).float()
     torch.testing.assert_close(found, wanted, atol=2e-3, rtol=2e-3)
-    assert sorted([*made.train, *made.valid]) == list(range(30)) and len(made.valid) >= 1
+    assert sorted([*made.train, *made.valid, *made.test]) == list(range(30))
+    assert len(made.valid) >= 1
 
 
 def test_a_batch_and_its_sequences(tmp_path: Path, codec: NativeCodec) -> None:
@@ -64,8 +66,7 @@ def test_a_batch_and_its_sequences(tmp_path: Path, codec: NativeCodec) -> None:
 def test_the_parts_never_move(tmp_path: Path, codec: NativeCodec) -> None:
     """A text stays where it is when others come or go."""
     few, more = (
-        _prepare(tmp_path / str(count), Data(stories=count, held_out=0.2), codec)
-        for count in (30, 60)
+        _prepare(tmp_path / str(count), Data(stories=count, valid=0.2), codec) for count in (30, 60)
     )
     assert set(few.valid) == set(more.valid) & set(range(30))
     assert 0.05 < len(more.valid) / 60 < 0.4
@@ -99,7 +100,7 @@ def test_a_folder_of_many_formats(tmp_path: Path, codec: NativeCodec) -> None:
     (texts / "picture.png").write_bytes(b"\x89PNG")
     told: list[str] = []
     _prepare(tmp_path / "corpus", Data(str(texts)), codec, told)
-    lines = (tmp_path / "corpus" / "sentences.jsonl").read_text().splitlines()[3:]
+    lines = (tmp_path / "corpus" / "sentences.jsonl").read_text().splitlines()[4:]
     assert [json.loads(line) for line in lines] == [
         "Tom", "Tom ran.", "He sat.", "Ben ran.", "Ben sat.",
     ]  # fmt: skip
@@ -107,7 +108,7 @@ def test_a_folder_of_many_formats(tmp_path: Path, codec: NativeCodec) -> None:
 
 
 def test_stopped_while_encoding(tmp_path: Path, codec: NativeCodec, monkeypatch) -> None:
-    monkeypatch.setattr(c, "_CHUNK", 50)
+    monkeypatch.setattr(vectors, "_SHARD", 50)
     whole = np.asarray(_prepare(tmp_path / "whole", WORLD, codec).vectors)
     encode, asked = codec.encode, []
 
@@ -128,8 +129,9 @@ def test_stopped_while_encoding(tmp_path: Path, codec: NativeCodec, monkeypatch)
     asked.clear()
     _prepare(tmp_path / "stopped", WORLD, codec)
     assert asked == [], "a whole corpus is read"
-    _prepare(tmp_path / "stopped", Data(stories=31), codec)
-    assert sum(asked) > len(whole), "other data are made anew"
+    with pytest.raises(UsageError, match=r"data.stories 30, not 31: .* --no-resume"):
+        _prepare(tmp_path / "stopped", Data(stories=31), codec)
+    assert len(_prepare(tmp_path / "stopped", WORLD, codec).vectors) == len(whole)
 
 
 @pytest.mark.parametrize(

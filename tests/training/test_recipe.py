@@ -19,14 +19,32 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+OTHER = {"finetune": "sonar-llm", "paper": "sonar-llm", "tinystories": "sonar-llm", "mini": "model"}
+
+
 @pytest.mark.parametrize("name", recipe.names())
 def test_shipped_recipes_are_whole(name: str) -> None:
     read = recipe.read(name)
-    assert read.system == ("sonar-llm" if name == "finetune" else name)
-    assert read.data.path == "world"
-    assert read.start == ("mini" if name == "finetune" else None)
+    assert read.system == OTHER.get(name, name)
+    parts = (read.codec, read.predictor) if isinstance(read, recipe.ModelRecipe) else (read,)
+    hub = "hub:roneneldan/TinyStories"
+    assert {part.data.path for part in parts} == {hub if name == "tinystories" else "world"}
+    assert parts[0].start == ("mini" if name == "finetune" else None)
     # What is shown is the recipe: read again it is the same.
     assert schema.make(type(read), schema.parse(read.toml(), name), name) == read
+
+
+def test_the_authors_numbers() -> None:
+    """Theirs are 512 texts an update, 16,480 steps after 820 of warm-up, eps 1e-5, decay 0.01."""
+    small, whole = recipe.read("paper"), recipe.read("tinystories")
+    assert isinstance(small, recipe.Recipe) and isinstance(whole, recipe.Recipe)
+    assert small.objective == whole.objective
+    assert (small.objective.mean, small.objective.decoder_dropout) == ("text", 0.1)
+    assert small.objective.double_eos and small.data.cut and whole.data.cut
+    how = whole.train
+    assert (how.batch, how.steps, how.warmup, how.clip) == (512, 16_480, 820, 1.0)
+    for train in (small.train, how):
+        assert (train.lr, train.weight_decay, train.beta2, train.eps) == (5e-4, 0.01, 0.999, 1e-5)
 
 
 def test_a_file_and_its_changes(file: Path) -> None:
@@ -63,7 +81,14 @@ def test_a_file_and_its_changes(file: Path) -> None:
         ("=3", "is no key=value"),
         ("train.steps.more=3", "steps is no table"),
         ("train.steps=0", "train.steps is at least 1, not 0"),
-        ("data.held_out=1.5", "data.held_out is a share between 0 and 1"),
+        ("data.valid=1.5", "data.valid is a share between 0 and 1"),
+        ("data.valid=0", "data.valid is a share between 0 and 1"),
+        ("data.valid=0.99", "data.valid and data.test leave nothing to train on"),
+        ("data.test=-0.1", "data.test is a share from 0 to below 1, not -0.1"),
+        ("data.workers=-1", "data.workers is at least 0, not -1"),
+        ("data.stories=0", "data.stories is at least 1, not 0"),
+        ("data.max_sentences=0", "data.max_sentences is at least 1, not 0"),
+        ("data.column=", "data.column is empty"),
         ("model.heads=7", "give model.head_dim"),
     ],
 )
@@ -71,6 +96,12 @@ def test_what_is_wrong_is_said(file: Path, change: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         recipe.read(str(file), [change])
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_summaries_are_those_of_the_world(file: Path) -> None:
+    assert recipe.read(str(file), ["data.summaries=true"]).data.summaries
+    with pytest.raises(UsageError, match="summaries are those of the story world"):
+        recipe.read(str(file), ["data.summaries=true", "data.path=notes/"])
 
 
 def test_broken_files_and_names(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ SMALL = [
 
 
 def _train(capsys, folder: Path, name: str, *more: str) -> tuple[int, str, str]:
-    status = run(["train", name, *SMALL, *more, "-o", str(folder), "--device", "cpu"])
+    status = run(
+        ["train", name, *SMALL, *more, "-o", str(folder), "--device", "cpu", "--threads", "1"]
+    )
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -80,7 +82,8 @@ def dying(self, number, describe):
 loop._Run.step = dying
 from sonar_cli.cli import run
 from sonar_cli.world import stories as world
-sys.exit(run(["train", {name!r}, *{SMALL!r}, "-o", {str(killed)!r}, "--device", "cpu"]))
+HOW = "--device cpu --threads 1".split()
+sys.exit(run(["train", {name!r}, *{SMALL!r}, "-o", {str(killed)!r}, *HOW]))
 """
     done = subprocess.run([sys.executable, "-c", script], timeout=120)
     assert done.returncode == -signal.SIGKILL and not (killed / "model").exists()
@@ -140,7 +143,7 @@ def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> N
     texts.write_text("\n".join(lines))
     order = [
         f"data.path={texts}", "from=mini", "train.steps=40", "train.precision=float32",
-        "train.lr=1e-3", "train.warmup=4", "data.held_out=0.2",
+        "train.lr=1e-3", "train.warmup=4", "data.valid=0.2", "data.test=0",
     ]  # fmt: skip
     assert run(["train", "finetune", *order, "-o", str(tmp_path / "tuned"), "--threads", "1"]) == 0
     model = Path(capsys.readouterr().out.strip())
@@ -159,7 +162,7 @@ def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dry_run_says_what_it_takes(capsys, tmp_path: Path, monkeypatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(["train", name, *SMALL, "--dry-run", "--device", "cpu"]) == 0
+    assert run(["train", name, *SMALL, "--dry-run", "--device", "cpu", "--threads", "1"]) == 0
     captured = capsys.readouterr()
     lines = dict(line.split(": ") for line in captured.out.splitlines())
     assert captured.err == "" and lines["system"] == name and lines["steps"] == "6"
@@ -185,7 +188,7 @@ def test_a_loss_that_is_no_number_is_said(capsys, tmp_path: Path) -> None:
 def test_the_recipe_can_be_shown(capsys) -> None:
     assert run(["train", "llm", "train.steps=3", "--show"]) == 0
     shown = capsys.readouterr().out
-    assert 'system = "llm"' in shown and "steps = 3" in shown and "held_out = 0.02" in shown
+    assert 'system = "llm"' in shown and "steps = 3" in shown and "valid = 0.02" in shown
 
 
 def test_ways_to_say_it(capsys, tmp_path: Path, monkeypatch) -> None:
@@ -198,7 +201,7 @@ def test_ways_to_say_it(capsys, tmp_path: Path, monkeypatch) -> None:
     assert run(["train", "--recipe", "mini", "--show"]) == 0
     captured = capsys.readouterr()
     assert 'system = "model"' in captured.out and "sonar-llm train mini" in captured.err
-    assert run(["train", "mini", *tiny, "--device", "cpu"]) == 0
+    assert run(["train", "mini", *tiny, "--device", "cpu", "--threads", "1"]) == 0
     assert capsys.readouterr().out == "runs/mini/model\n"
     for words in (["train"], ["train", "hmm"], ["train", "mini", "steps=3"]):
         assert run(words) == 2

@@ -21,15 +21,29 @@ from sonar_cli.training import recipe as recipes
 from sonar_cli.world.patterns import BEATS
 
 SMALL = [
-    "codec.data.stories=40", "codec.model.vocabulary=420", "codec.train.steps=3",
-    "codec.train.batch=8", "codec.train.save_seconds=0", "predictor.data.stories=20",
-    "predictor.objective.vector_steps=2", "predictor.train.steps=2", "predictor.train.batch=2",
-    "predictor.train.save_seconds=0",
+    "codec.data.stories=40", "codec.data.valid=0.1", "codec.model.vocabulary=420",
+    "codec.train.steps=3", "codec.train.batch=8", "codec.train.save_seconds=0",
+    "predictor.data.stories=20", "predictor.objective.vector_steps=2", "predictor.train.steps=2",
+    "predictor.train.batch=2", "predictor.train.save_seconds=0",
 ]  # fmt: skip
 
 
 def _train(folder: Path, *more: str) -> int:
-    return run(["train", "mini", *SMALL, *more, "-o", str(folder), "--device", "cpu", "--quiet"])
+    return run(
+        [
+            "train",
+            "mini",
+            *SMALL,
+            *more,
+            "-o",
+            str(folder),
+            "--device",
+            "cpu",
+            "--threads",
+            "1",
+            "--quiet",
+        ]
+    )
 
 
 def _weights(folder: Path) -> dict[str, bytes]:
@@ -92,7 +106,8 @@ def dying(self, number, describe):
     return step(self, number, describe)
 loop._Run.step = dying
 from sonar_cli.cli import run
-sys.exit(run(["train", "mini", *{SMALL!r}, "-o", {str(folder)!r}, "--device", "cpu"]))
+HOW = "--device cpu --threads 1".split()
+sys.exit(run(["train", "mini", *{SMALL!r}, "-o", {str(folder)!r}, *HOW]))
 """
         done = subprocess.run([sys.executable, "-c", script], timeout=200)
         assert done.returncode == -signal.SIGKILL
@@ -110,7 +125,7 @@ def test_keys_and_seeds_reach_both_parts(capsys) -> None:
 
 def test_a_dry_run_tries_both_parts(capsys, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(["train", "mini", *SMALL, "--dry-run", "--device", "cpu"]) == 0
+    assert run(["train", "mini", *SMALL, "--dry-run", "--device", "cpu", "--threads", "1"]) == 0
     out = capsys.readouterr().out
     assert "codec:\n    system: codec\n" in out and "predictor:\n    system: sonar-llm\n" in out
     assert list(tmp_path.iterdir()) == []

@@ -47,7 +47,7 @@ def measure(rounds: int, device: str, tell: Callable[[str], None]) -> Report:
     assert isinstance(codec, NativeCodec) and paths.predictor is not None
     tell("encoding stories")
     with TemporaryDirectory() as folder:
-        corpus = prepare(Path(folder), recipe.data, codec, "", False, lambda line: None)
+        corpus = prepare(Path(folder), recipe.data, codec, paths, "", False, lambda line: None)
         network = started_from(paths.predictor, paths.predictor_config, recipe.system).to(where)
         assert isinstance(network, Predictor)
         ours = texts_loss(network, recipe, codec, corpus, where)
