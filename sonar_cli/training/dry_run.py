@@ -34,8 +34,9 @@ from sonar_cli.training.texts import documents
 
 # The name of a codec of SONAR's size with random weights, for a look at what one would take.
 RANDOM = "random"
-# Texts that the steps are tried on, and steps: the first of them is not counted.
-_TEXTS, _STEPS = 200, 4
+# Texts that the steps are tried on, and steps: the first of them is not counted. After so many
+# seconds one that counts is enough.
+_TEXTS, _STEPS, _PATIENCE = 200, 4, 60.0
 
 
 def dry_run(
@@ -169,7 +170,10 @@ def _timed_steps(
     """Take whole steps, the optimizer's update included; yield the seconds of each."""
     parameters = [each for module in modules.values() for each in module.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=how.lr, fused=True)
+    first = perf_counter()
     for step in range(_STEPS):
+        if step > 1 and perf_counter() - first > _PATIENCE:
+            return
         began = perf_counter()
         optimizer.zero_grad(set_to_none=True)
         for part in means.own:

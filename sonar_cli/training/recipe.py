@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sonar_cli.errors import UsageError
 from sonar_cli.training import schema
@@ -162,6 +162,8 @@ class Recipe:
             raise UsageError(
                 f"model.kv_heads {model.kv_heads} does not divide model.heads {model.heads}"
             )
+        if self.data.summaries and self.system != "sonar-llm":
+            raise UsageError("data.summaries is for sonar-llm: no other system learns a cue yet")
         shares = {
             "model.dropout": model.dropout,
             "objective.decoder_dropout": self.objective.decoder_dropout,
@@ -303,7 +305,8 @@ def read(name: str, changes: Sequence[str] = (), seed: int | None = None) -> Any
     for change in changes:
         schema.override(raw, change)
     if "system" not in raw:
-        raise UsageError(f"{name}: system is missing; one of {', '.join(names())}")
+        known = ", ".join([*get_args(Kind), "codec", "model"])
+        raise UsageError(f"{name}: system is missing; one of {known}")
     if seed is not None:
         for table in ("codec.", "predictor.") if raw["system"] == "model" else ("",):
             schema.override(raw, f"{table}train.seed={seed}")

@@ -42,6 +42,7 @@ from sonar_cli.training.systems import (
 _VALIDATED = 64
 # The folder of a SONAR-LLM's first steps, on the vectors alone.
 VECTORS = "vectors"
+RECIPE = "recipe.toml"
 
 
 def train(
@@ -71,14 +72,15 @@ def train(
     if not isinstance(codec, NativeCodec):
         raise UsageError("training needs our own codec; leave out --codec sonar-space")
     with processes.in_turn():
-        if not processes.rank:
-            if not resume:
-                shutil.rmtree(out / "corpus", ignore_errors=True)
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(out / "recipe.toml", recipe.toml())
+        if not processes.rank and not resume:
+            shutil.rmtree(out / "corpus", ignore_errors=True)
+            (out / RECIPE).unlink(missing_ok=True)
         corpus = prepare(
             out / "corpus", recipe.data, codec, paths, identity, place.progress, place.notify
         )
+        # Another recipe may yet be refused: then that of the training which is there has to stay.
+        if not processes.rank and not (out / RECIPE).exists():
+            write_whole(out / RECIPE, recipe.toml())
     torch.manual_seed(recipe.train.seed)
     if recipe.start is not None and paths.predictor is not None:
         network = started_from(paths.predictor, paths.predictor_config, recipe.system)
@@ -97,6 +99,7 @@ def train(
             "steps": recipe.train.steps,
             "seconds": round(perf_counter() - began, 1),
         }
+        write_whole(out / RECIPE, recipe.toml())
         write_whole(out / "metrics.json", json.dumps(figures, indent=2) + "\n")
         export(whole, getattr(torch, recipe.dtype), paths, out)
     with processes.in_turn():  # nobody leaves before the first has written
