@@ -51,7 +51,7 @@ def write_vectors(
         load = partial(load_codec, paths, Runtime("cpu"))
         hashes = in_order(work, shards, codec, load, workers, _bytes(paths.encoder))
     with closing(hashes), log.open("a") as lines:
-        for _, found in zip(bar(starts, "encoding", progress), hashes, strict=True):
+        for _, found in zip(bar(starts, "encoding", progress, "shard"), hashes, strict=True):
             lines.write(f"{found}\n")
             lines.flush()
     return log.read_text().split()

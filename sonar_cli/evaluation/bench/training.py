@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonar_cli.evaluation.bench.run import machine
 from sonar_cli.evaluation.report import Column, Report, Table
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.native import NativeCodec
@@ -94,7 +95,8 @@ def _report(
         _record(name, each[1:], tokens / rounds, losses[name], seconds[PLAIN][1:])
         for name, each in seconds.items()
     ]
-    return Report([Table("training", _COLUMNS, records)], line="a step: 24 stories of the world")
+    line = f"{machine(device)}; a step: {recipe.train.batch} stories of the world."
+    return Report([Table("training", _COLUMNS, records)], line=line)
 
 
 def _record(
