@@ -11,6 +11,7 @@ from sonar_cli.options import GenerationOptions
 from sonar_cli.pipeline import write_many
 from sonar_cli.training.corpus import Corpus
 from sonar_cli.training.log import cut_lines
+from sonar_cli.training.vectors import read_sentences
 
 SAMPLES = "samples.jsonl"
 # Held-out texts that are continued, and from how many of their sentences.
@@ -26,8 +27,8 @@ def write_samples(out: Path, step: int, system: System | TokenLLMSystem, corpus:
     if not texts:
         return
     cut_lines(out / SAMPLES, step - 1)
-    known = _sentences(out, {number for text in texts for number in text})
-    prompts = [[known[number] for number in text] for text in texts]
+    folder = out / "corpus"
+    prompts = [[read_sentences(folder, n, n + 1)[0] for n in text] for text in texts]
     options = GenerationOptions(sentences=3, seed=0, beam_size=1, max_tokens=40)
     written: list[list[str]] = [[] for _ in prompts]
     for number, one in write_many(system, prompts, options, len(prompts)):
@@ -37,8 +38,3 @@ def write_samples(out: Path, step: int, system: System | TokenLLMSystem, corpus:
         for prompt, text in zip(prompts, written, strict=True):
             record = {"step": step, "prompt": prompt, "text": text}
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def _sentences(out: Path, wanted: set[int]) -> dict[int, str]:
-    with (out / "corpus" / "sentences.jsonl").open(encoding="utf-8") as lines:
-        return {n: json.loads(line) for n, line in enumerate(lines) if n in wanted}
