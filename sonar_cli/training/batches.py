@@ -56,11 +56,15 @@ class Rows:
 
     def padded(self, rows: Sequence[int] | Ints, device: torch.device | str = "cpu") -> Tensor:
         """Return the given rows in that order (N, longest) int64, padded on the right with PAD."""
-        chosen = [self.row(i) for i in rows]
-        batch = np.full((len(chosen), max(map(len, chosen))), PAD, dtype=np.int64)
-        for line, ids in zip(batch, chosen, strict=True):
-            line[: len(ids)] = ids
-        return torch.from_numpy(batch).to(device)
+        return padded([self.row(i) for i in rows], device)
+
+
+def padded(rows: Sequence[npt.NDArray[np.int32]], device: torch.device | str = "cpu") -> Tensor:
+    """Return rows of ids (N, longest) int64, padded on the right with PAD."""
+    batch = np.full((len(rows), max(map(len, rows))), PAD, dtype=np.int64)
+    for line, ids in zip(batch, rows, strict=True):
+        line[: len(ids)] = ids
+    return torch.from_numpy(batch).to(device)
 
 
 class Batches:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
-import random
-import string
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,57 +19,14 @@ from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK, Tokenizer
 from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_FILES
 from sonar_cli.model.shapes import DECODER_MAX_LEN, ENCODER_MAX_LEN, TransformerConfig
-from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
-from sonar_cli.model.systems.state import LCM_END
 from sonar_cli.options import ENGLISH
-from sonar_cli.training.batches import Batches, Rows
+from sonar_cli.training.batches import Batches
 from sonar_cli.training.loop import Means, PartLoss, Shown, fit
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import reconstruction_loss
 from sonar_cli.training.recipe import CodecShape
-from sonar_cli.training.record import digest
 from sonar_cli.training.schedule import Schedule
-
-# Sentences that no text has and every system needs.
-MARKS = (BEGIN_SENTENCE, END_SENTENCE, LCM_END, SUMMARY_CUE)
-_LETTERS = string.ascii_letters + string.digits + "äéñøßçæü" + string.punctuation
-
-
-def training_texts(counts: Mapping[str, int], marks: Sequence[str] = MARKS) -> list[str]:
-    """Return the sentences to train on, given how often each occurs.
-
-    One that occurs n times is repeated isqrt(n) times, so that the sentences every text has are
-    learned but do not dominate. Each mark is added 1 % as often as there are sentences.
-
-    >>> training_texts({"A.": 4, "B.": 1}, marks=["End."])
-    ['A.', 'A.', 'B.', 'End.']
-    """
-    sentences = [text for text in sorted(counts) for _ in range(math.isqrt(counts[text]))]
-    return sentences + [*marks] * max(1, len(sentences) // 100)
-
-
-def random_texts(words: Iterable[str], count: int, seed: int) -> Iterator[str]:
-    """Yield random words and, every fourth time, random characters.
-
-    Without them, pieces and word orders that the texts never have would stay untrained.
-    """
-    draw = random.Random(seed)
-    known = sorted(words)
-    for number in range(count):
-        if number % 4:
-            salad = [known[draw.randrange(len(known))] for _ in range(draw.randrange(2, 7))]
-            yield " ".join(salad).capitalize() + ".?!"[draw.randrange(3)]
-        else:
-            size = draw.randrange(2, 9)
-            yield "".join(_LETTERS[draw.randrange(len(_LETTERS))] for _ in range(size))
-
-
-def count_sentences(texts: Iterable[Sequence[str]]) -> Counter[str]:
-    """Count how often each sentence occurs in texts."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(text)
-    return counts
+from sonar_cli.training.sentences import Sentences
 
 
 def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -131,7 +84,7 @@ def build_codec(tokenizer: Tokenizer, shape: CodecShape) -> NativeCodec:
 
 def fit_codec(
     codec: NativeCodec,
-    texts: Sequence[str],
+    sentences: Sentences,
     probe: Sequence[str],
     schedule: Schedule,
     folder: Path,
@@ -151,7 +104,7 @@ def fit_codec(
     """
     encoder, decoder = codec.encoder, codec.decoder
     parts = means.parts if means else 1
-    loss = codec_loss(codec, texts, batch, schedule.seed, parts, noise, masked)
+    loss = codec_loss(codec, sentences, batch, schedule.seed, parts, noise, masked)
 
     def exact(step: int) -> Mapping[str, float]:
         decoded = codec.decode(codec.encode(probe), beam_size=1, max_tokens=40, batch_size=100)
@@ -162,7 +115,7 @@ def fit_codec(
         "codec_batch": batch,
         "noise": noise,
         "masked": masked,
-        "sentences": digest(texts),
+        "sentences": sentences.digest,
         "encoder": asdict(encoder.config),
         "decoder": asdict(decoder.config),
     }
@@ -180,22 +133,20 @@ def fit_codec(
 
 def codec_loss(
     codec: NativeCodec,
-    texts: Sequence[str],
+    sentences: Sentences,
     batch: int,
     seed: int,
     parts: int,
     noise: float = 0.0,
     masked: float = 0.0,
 ) -> PartLoss:
-    """Return the loss of a part of a step's batch: `batch` of the texts in `parts` parts."""
-    tokenizer = codec.tokenizer
-    target = Rows.of(tokenizer.target(text, ENGLISH)[:DECODER_MAX_LEN] for text in texts)
-    source = Rows.of(tokenizer.source(text, ENGLISH)[:ENCODER_MAX_LEN] for text in texts)
-    batches = Batches(target.lengths, min(batch, len(texts)), seed)
+    """Return the loss of a part of a step's batch: `batch` of the sentences in `parts` parts."""
+    batches = Batches(sentences.lengths, min(batch, len(sentences)), seed)
 
     def loss(step: int, part: int) -> Loss:
-        rows = batches.at(step)[part::parts]
-        read, written = (each.padded(rows, codec.device) for each in (source, target))
+        written = sentences.target(batches.at(step)[part::parts], codec.device)
+        # The encoder reads what the decoder writes, without its leading eos.
+        read = written[:, 1:]
         if masked:
             read = _masked(read, masked)
         return reconstruction_loss(codec.encoder, codec.decoder, read, written, noise=noise)

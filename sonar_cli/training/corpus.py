@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from sonar_cli.model.codec.base import Codec
+from sonar_cli.model.codec.tokenizer import Tokenizer
+from sonar_cli.model.shapes import DECODER_MAX_LEN
 from sonar_cli.options import ModelPaths
 from sonar_cli.training.batches import Batches, Ints, Rows
 from sonar_cli.training.recipe import Data, Train
@@ -30,6 +32,7 @@ from sonar_cli.training.vectors import write_vectors
 # The numbers of the sentences that every corpus begins with.
 BEGIN, END, END_OF_TEXT, CUE = range(len(SPECIAL))
 _FORMAT = 2
+_NOTE = "corpus.json"
 
 Notify = Callable[[str], None]
 
@@ -39,10 +42,10 @@ class Corpus:
     """Sentences and texts in arrays.
 
     `tokens` row i is sentence i as `[eos] [lang] pieces [eos]`, `vectors` (sentences, D) float16
-    its vector. `documents` row t holds the numbers of text t's sentences; `ends` (texts,) bool
-    tells whether the text ends with them, or goes on in the next row. `train`, `valid` and `test`
-    are the numbers of the rows of each part. `digest` is a hash of all that training reads, the
-    same in every process. All arrays are memory-mapped.
+    its vector, (0, 0) where no codec was asked for. `documents` row t holds the numbers of text t's
+    sentences; `ends` (texts,) bool tells whether the text ends with them, or goes on in the next
+    row. `train`, `valid` and `test` are the numbers of the rows of each part. `digest` is a hash of
+    all that training reads, the same in every process. All arrays are memory-mapped.
     """
 
     tokens: Rows
@@ -107,9 +110,55 @@ def prepare(
     of texts that are left out, and of files that have changed since. Raises UsageError where the
     data hold no text to train on, and where the corpus there is of other data or another codec.
     """
-    note = folder / "corpus.json"
-    wanted = _made_of(data, identity)
-    known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    files = paths.tokenizer if paths is not None else None
+    limit = codec.max_len
+    known = _texts(folder, data, codec.tokenizer, files, limit, identity, progress, notify)
+    if "digest" not in known:
+        hashes = write_vectors(folder, codec, paths, data.workers, progress)
+        known["digest"] = digest([_texts_digest(known, data), *hashes])
+        _write(folder, known)
+    return _read(folder, known["digest"])
+
+
+def prepare_texts(
+    folder: Path,
+    data: Data,
+    tokenizer: Tokenizer,
+    files: Path,
+    identity: str,
+    progress: bool,
+    notify: Notify,
+) -> Corpus:
+    """Make a corpus without vectors, for a codec that is yet to be trained, as `prepare` does.
+
+    `files` are the tokenizer's, and `identity` names it. A text of one sentence is one here.
+    """
+    limit = DECODER_MAX_LEN
+    known = _texts(folder, data, tokenizer, files, limit, identity, progress, notify, least=1)
+    return _read(folder, _texts_digest(known, data), vectors=False)
+
+
+def made_of(data: Data, identity: str) -> dict[str, Any]:
+    """Return what a corpus depends on; the number of processes is not among it."""
+    settings = {name: value for name, value in asdict(data).items() if name != "workers"}
+    return {"format": _FORMAT, "codec": identity, "data": settings, "files": fingerprint(data)}
+
+
+def _texts(
+    folder: Path,
+    data: Data,
+    tokenizer: Tokenizer,
+    files: Path | None,
+    limit: int,
+    identity: str,
+    progress: bool,
+    notify: Notify,
+    least: int = 2,
+) -> dict[str, Any]:
+    """Write the texts of a corpus, or find them there; return what is known of it."""
+    note = folder / _NOTE
+    wanted = made_of(data, identity)
+    known: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     if known.get("made_of") != wanted:
         if "texts" in known:
             # Days of work may be in it: only other files are reason enough to make it anew.
@@ -120,37 +169,30 @@ def prepare(
         note.unlink(missing_ok=True)
         discard(folder)
         known = {"made_of": wanted}
-        _write(note, known)
+        _write(folder, known)
     if "texts" not in known:
-        known["texts"] = write_texts(folder, data, codec, paths, progress, notify)
-        _write(note, known)
+        known["texts"] = write_texts(folder, data, tokenizer, files, limit, progress, notify, least)
+        _write(folder, known)
     (folder / NUMBERS).unlink(missing_ok=True)
-    if "digest" not in known:
-        hashes = write_vectors(folder, codec, paths, data.workers, progress)
-        parts = (known["texts"]["hash"], f"{data.valid} {data.test}")
-        known["digest"] = digest([identity, *parts, *hashes])
-        _write(note, known)
-    return _read(folder, known["digest"])
+    return known
 
 
-def _made_of(data: Data, identity: str) -> dict[str, Any]:
-    """Return what a corpus depends on; the number of processes is not among it."""
-    settings = {name: value for name, value in asdict(data).items() if name != "workers"}
-    return {"format": _FORMAT, "codec": identity, "data": settings, "files": fingerprint(data)}
+def _texts_digest(known: dict[str, Any], data: Data) -> str:
+    return digest([known["made_of"]["codec"], known["texts"]["hash"], f"{data.valid} {data.test}"])
 
 
-def _write(note: Path, known: dict[str, Any]) -> None:
-    write_whole(note, json.dumps(known, indent=2) + "\n")
+def _write(folder: Path, known: dict[str, Any]) -> None:
+    write_whole(folder / _NOTE, json.dumps(known, indent=2) + "\n")
 
 
-def _read(folder: Path, made: str) -> Corpus:
+def _read(folder: Path, made: str, vectors: bool = True) -> Corpus:
     def load(name: str) -> Any:
         # The map behind a plain array, whose rows are cheaper to take.
         return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
 
     return Corpus(
         Rows(load("tokens"), load("token_starts")),
-        load("vectors"),
+        load("vectors") if vectors else np.empty((0, 0), np.float16),
         Rows(load("documents"), load("document_starts")),
         load("ends"),
         load("train"),

@@ -29,6 +29,7 @@ from sonar_cli.training.loop import Means, PartLoss
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe, Train
+from sonar_cli.training.sentences import of_texts
 from sonar_cli.training.systems import TextsLoss, build_network, texts_loss, vectors_loss
 from sonar_cli.training.texts import documents
 
@@ -116,8 +117,9 @@ def dry_run_codec(
     set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
     means = means_of(how, min(how.batch, len(texts)), processes, where)
     loss = codec_loss(
-        codec, texts, how.batch, how.seed, means.parts, objective.noise, objective.masked
-    )
+        codec, of_texts(texts, tokenizer), how.batch, how.seed, means.parts, objective.noise,
+        objective.masked,
+    )  # fmt: skip
     modules: dict[str, nn.Module] = {"encoder": codec.encoder, "decoder": codec.decoder}
     tokens = sum(loss(step, part).tokens for step in range(_STEPS) for part in range(means.parts))
     step = median(list(_timed_steps(modules, loss, how, means))[1:])

@@ -43,8 +43,10 @@ class Piece(NamedTuple):
     errors: list[str]
 
 
-def split(data: Data, limit: int, tokenizer: Tokenizer, texts: Sequence[Source]) -> Piece:
-    """Split texts into sentences of at most `limit` tokens, and these into rows."""
+def split(
+    data: Data, limit: int, least: int, tokenizer: Tokenizer, texts: Sequence[Source]
+) -> Piece:
+    """Split texts of at least `least` sentences, cut to `limit` tokens each, into rows of them."""
     numbers: dict[str, int] = {}
     rows: list[list[int]] = []
     ends, places, errors = [], [], []
@@ -56,8 +58,8 @@ def split(data: Data, limit: int, tokenizer: Tokenizer, texts: Sequence[Source])
             errors.append(str(error))
             continue
         empty += len(sentences) == 0
-        short += len(sentences) == 1
-        if len(sentences) < 2:
+        short += 0 < len(sentences) < least
+        if len(sentences) < least:
             continue
         for window, last in _windows(sentences, data):
             rows.append([numbers.setdefault(each, len(numbers)) for each in window])

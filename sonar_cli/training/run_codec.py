@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from sonar_cli.errors import UsageError
@@ -25,24 +24,25 @@ from sonar_cli.model.formats.codec import (
 )
 from sonar_cli.model.recompute import set_recompute
 from sonar_cli.options import ModelPaths
-from sonar_cli.training.codec import (
-    build_codec,
-    count_sentences,
-    fit_codec,
-    random_texts,
-    train_tokenizer,
-    training_texts,
-)
+from sonar_cli.training.codec import build_codec, fit_codec, train_tokenizer
+from sonar_cli.training.corpus import made_of, prepare_texts
 from sonar_cli.training.loop import Shown
-from sonar_cli.training.place import Notify, Place, means_of
+from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe
 from sonar_cli.training.record import Record, digest, require_same, write_whole
 from sonar_cli.training.schedule import Schedule
-from sonar_cli.training.texts import documents, part_of, place_of
+from sonar_cli.training.sentences import (
+    Sentences,
+    held_out,
+    of_corpus,
+    random_like,
+    sample,
+    weighted,
+)
 
 # Held-out sentences that are given back at each validation.
 _PROBE = 300
-_STAGES = ("tokenizer", "codec", "model", "recipe.json")
+_STAGES = ("tokenizer", "corpus", "codec", "model", "recipe.json")
 
 
 def train_codec(
@@ -56,10 +56,10 @@ def train_codec(
     """Train a codec; return the folder with encoder/, decoder/ and tokenizer/.
 
     `start` is a codec to go on with, its tokenizer and shape too. `out` gets the tokenizer, the
-    checkpoint and log in codec/, recipe.toml, metrics.json and, in one move at the end, model/.
-    Raises UsageError for data without sentences, and for another recipe in `out`.
+    corpus, the checkpoint and log in codec/, recipe.toml, metrics.json and, in one move at the end,
+    model/. Raises UsageError for data without sentences, and for another recipe in `out`.
     """
-    if (out / "corpus").exists():
+    if (out / "corpus").exists() and not (out / "recipe.json").exists():
         raise UsageError(f"{out} holds the training of a system; give another folder")
     place = place or Place()
     processes, device = place.processes()
@@ -67,24 +67,24 @@ def train_codec(
     with processes.in_turn():
         if not resume and not processes.rank:
             _discard(out)
-        texts, probe = _texts(recipe, place.notify)
-        out.mkdir(parents=True, exist_ok=True)
-        _keep_record(out, recipe, texts)
+        known = sample(recipe.data, recipe.train.seed)
+        _keep_record(out, recipe)
         write_whole(out / "recipe.toml", recipe.toml())
         torch.manual_seed(recipe.train.seed)
         if start is None:
-            tokenizer = train_tokenizer(out / "tokenizer", texts, recipe.model.vocabulary)
-            codec = build_codec(tokenizer, recipe.model)
+            texts, pieces = weighted(known), recipe.model.vocabulary
+            codec = build_codec(train_tokenizer(out / "tokenizer", texts, pieces), recipe.model)
         else:
             codec = _started(start, out / "tokenizer")
+        sentences, probe = _sentences(recipe, codec.tokenizer, known, out, place)
     how, objective = recipe.train, recipe.objective
     for half in (codec.encoder, codec.decoder):
         half.to(device)
     set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
     fit_codec(
-        codec, texts, probe, Schedule.of(how), out / "codec",
+        codec, sentences, probe, Schedule.of(how), out / "codec",
         batch=how.batch, noise=objective.noise, masked=objective.masked,
-        means=means_of(how, min(how.batch, len(texts)), processes, device),
+        means=means_of(how, min(how.batch, len(sentences)), processes, device),
         shown=Shown("codec", place.progress, place.log_to), resume=resume,
     )  # fmt: skip
     encoder, decoder = processes.whole(codec.encoder), processes.whole(codec.decoder)
@@ -96,35 +96,31 @@ def train_codec(
         return out / "model"
 
 
-def _texts(recipe: CodecRecipe, notify: Notify) -> tuple[list[str], list[str]]:
+def _sentences(
+    recipe: CodecRecipe, tokenizer: Tokenizer, known: list[str], out: Path, place: Place
+) -> tuple[Sentences, list[str]]:
     """Return the sentences to train on, and held-out ones that are not among them."""
-    counts: Counter[str] = Counter()
-    held: dict[str, None] = {}
-    for text in documents(recipe.data, notify):
-        part = part_of(place_of(text), recipe.data)
-        if part == "valid":
-            held.update(dict.fromkeys(text))
-        elif part == "train":
-            counts.update(count_sentences([text]))
-    if not counts:
-        raise UsageError(f"data.path={recipe.data.path}: there is no sentence to train on")
-    sentences = training_texts(counts)
-    words = {word for sentence in counts for word in re.findall(r"\w+", sentence.lower())}
-    others = int(recipe.objective.random * len(sentences))
-    probe = [sentence for sentence in held if sentence not in counts][:_PROBE]
-    return sentences + list(random_texts(words, others, recipe.train.seed)), probe
+    files, folder = out / "tokenizer", out / "corpus"
+    identity = digest(np.fromfile(each, np.uint8) for each in sorted(files.iterdir()))
+    corpus = prepare_texts(
+        folder, recipe.data, tokenizer, files, identity, place.progress, place.notify
+    )
+    seed, count = recipe.train.seed, int(recipe.objective.random * len(weighted(known)))
+    extra = random_like(known, count, seed)
+    return of_corpus(corpus, extra, tokenizer), held_out(corpus, folder, _PROBE)
 
 
-def _keep_record(out: Path, recipe: CodecRecipe, texts: list[str]) -> None:
+def _keep_record(out: Path, recipe: CodecRecipe) -> None:
     """Write what the tokenizer is made of into an unused folder, or check it."""
     made: Record = {
         "recipe": {"from": recipe.start, "model": asdict(recipe.model)},
-        "data": {"texts": digest(texts)},
+        "data": made_of(recipe.data, ""),
     }
     file = out / "recipe.json"
     if file.exists():
         require_same(out, json.loads(file.read_text(encoding="utf-8")), made)
     else:
+        out.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(made, indent=2) + "\n")
 
 

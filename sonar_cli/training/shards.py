@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sonar_cli.errors import UsageError
-from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.state import LCM_END
-from sonar_cli.options import ModelPaths
 from sonar_cli.training.crew import in_order
 from sonar_cli.training.pieces import Piece, batches, piece_of, short_hash, split
 from sonar_cli.training.recipe import WORLD, Data
@@ -42,20 +40,29 @@ Notify = Callable[[str], None]
 
 
 def write_texts(
-    folder: Path, data: Data, codec: Codec, paths: ModelPaths | None, progress: bool, notify: Notify
+    folder: Path,
+    data: Data,
+    tokenizer: Tokenizer,
+    files: Path | None,
+    limit: int,
+    progress: bool,
+    notify: Notify,
+    least: int = 2,
 ) -> dict[str, Any]:
     """Write sentences, tokens, texts and parts into the folder, or go on where this was stopped.
 
-    Return the counts of sentences, texts and parts, and a hash of the texts. Raises UsageError
-    where there are fewer than two texts of two sentences.
+    `files` are the tokenizer's, for other processes; with None this one does it all. Sentences of
+    more than `limit` tokens are cut, texts of fewer than `least` sentences left out. Return the
+    counts of sentences, texts and parts, and a hash of the texts. Raises UsageError where there
+    are fewer than two texts, or none where `least` is 1.
     """
-    work = partial(split, data, codec.max_len)
-    load = partial(Tokenizer.load, paths.tokenizer) if paths is not None else None
+    work = partial(split, data, limit, least)
+    load = partial(Tokenizer.load, files) if files is not None else None
     with closing(_Writer(folder)) as writer:
         if writer.fresh:
-            writer.add(piece_of(list(SPECIAL), codec.tokenizer, codec.max_len))
+            writer.add(piece_of(list(SPECIAL), tokenizer, limit))
         waiting = batches(islice(sources(data, notify), writer.state["read"], None))
-        pieces = in_order(work, waiting, codec.tokenizer, load, data.workers)
+        pieces = in_order(work, waiting, tokenizer, load, data.workers)
         with closing(pieces), _meter(data, writer.state["read"], progress) as shown:
             for piece in pieces:
                 for error in piece.errors:
@@ -64,8 +71,8 @@ def write_texts(
                 writer.save()
                 shown.update(piece.read)
         state = writer.state
-    _tell(state, codec.max_len, notify)
-    return {**state, **_write_parts(folder, data)}
+    _tell(state, limit, notify)
+    return {**state, **_write_parts(folder, data, least)}
 
 
 def discard(folder: Path) -> None:
@@ -143,11 +150,11 @@ class _Writer:
         array.append(flat)
 
 
-def _write_parts(folder: Path, data: Data) -> dict[str, int]:
+def _write_parts(folder: Path, data: Data, least: int) -> dict[str, int]:
     """Write the numbers of the rows of each part; return how many they are."""
     places = np.load(folder / "places.npy", mmap_mode="r")
     lowest, highest = (float(places.min()), float(places.max())) if len(places) else (0.0, 0.0)
-    if lowest == highest:
+    if lowest == highest and not (least == 1 and len(places)):
         found = "1 text" if len(places) else "0 texts"
         raise UsageError(
             f"data.path={data.path}: {found} of two sentences or more; give at least two, one of "

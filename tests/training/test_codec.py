@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,14 @@ import torch
 from sonar_cli import SonarLLM
 from sonar_cli.cli import run
 from sonar_cli.errors import UsageError
-from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK
-from sonar_cli.training.codec import _masked, random_texts, training_texts
+from sonar_cli.hub.resolve import resolve
+from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK, Tokenizer
+from sonar_cli.training import sentences
+from sonar_cli.training.codec import _masked
+from sonar_cli.training.corpus import Corpus, prepare_texts
+from sonar_cli.training.recipe import Data
+from sonar_cli.training.sentences import held_out, of_corpus, random_texts
+from sonar_cli.training.texts import documents, part_of, place_of
 
 SMALL = [
     "data.stories=40", "data.valid=0.2", "model.width=32", "model.heads=2", "model.layers=1",
@@ -96,7 +103,7 @@ sys.exit(run(["train", "codec", *{SMALL!r}, "-o", {str(tmp_path)!r}, *HOW]))
 
 def test_another_recipe_is_refused(trained: Path, capsys) -> None:
     for change, words in {
-        "data.stories=41": "texts blake2b",
+        "data.stories=41": "data.stories 40, not 41",
         "model.vocabulary=430": "model.vocabulary 420, not 430",
         "train.lr=0.5": "lr 0.002, not 0.5",
     }.items():
@@ -123,13 +130,53 @@ def test_masked_pieces_are_unknown_and_nothing_else() -> None:
     assert float(share) == pytest.approx(0.25, abs=0.04)
 
 
-def test_texts_of_a_corpus() -> None:
-    found = training_texts({"A.": 9, "B.": 1})
-    assert (found.count("A."), found.count("B.")) == (3, 1)
-    assert {"Begin of text.", "End of sequence.", "End of text.", "Summary of the text."} < set(
-        found
-    )
+def _codec_corpus(folder: Path, lines: list[str], **data) -> tuple[Corpus, Tokenizer]:
+    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in lines))
+    tokenizer = Tokenizer.load(resolve().tokenizer)
+    made = prepare_texts(
+        folder / "corpus", Data(str(folder / "texts.jsonl"), **data), tokenizer,
+        resolve().tokenizer, "mini", False, print,
+    )  # fmt: skip
+    return made, tokenizer
+
+
+def test_sentences_come_as_often_as_the_roots_of_their_numbers(tmp_path: Path) -> None:
+    lines = [f"Tom ran. Lily saw {n} kites." for n in range(40)]
+    corpus, tokenizer = _codec_corpus(tmp_path, lines, valid=0.2, test=0.0)
+    train, extra = len(corpus.train), ["Odd words.", "More."]
+    found = of_corpus(corpus, extra, tokenizer)
+    tom, rare = tokenizer.target("Tom ran.", "eng_Latn"), tokenizer.target("More.", "eng_Latn")
+    rows = found.target(range(len(found)), torch.device("cpu")).tolist()
+    rows = [[id for id in row if id != PAD] for row in rows]
+    assert rows.count(tom) == math.isqrt(train) and rows.count(rare) == 1
+    for mark in ("Begin of text.", "End of sequence.", "End of text.", "Summary of the text."):
+        assert rows.count(tokenizer.target(mark, "eng_Latn")) == 1, mark
+    assert len(found) == math.isqrt(train) + train + 4 + 2
+    assert found.lengths.tolist() == list(map(len, rows))
+    # What is held out is of no training text, though "Tom ran." is in the texts to validate on.
+    probe = held_out(corpus, tmp_path / "corpus", 99)
+    assert len(probe) == 40 - train > 0 and "Tom ran." not in probe
+
+
+def test_a_text_of_one_sentence_is_one_for_a_codec(tmp_path: Path) -> None:
+    corpus, tokenizer = _codec_corpus(tmp_path, ["Tom ran."])
+    assert (len(corpus.train), len(corpus.valid)) == (1, 0)
+    assert len(of_corpus(corpus, [], tokenizer)) == 1 + 4
+
+
+def test_random_texts_depend_on_the_seed_alone() -> None:
     assert list(random_texts({"a", "b"}, 20, 1)) == list(random_texts({"b", "a"}, 20, 1))
+
+
+def test_a_sample_is_of_training_texts(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sentences, "_SAMPLE", 30)
+    data = Data(stories=40, valid=0.3)
+    found = sentences.sample(data, 0)
+    told = [each for each in documents(data, print) if part_of(place_of(each), data) == "train"]
+    assert len(found) == 30 and set(found) <= {each for text in told for each in text}
+    assert found != sentences.sample(data, 1) and found == sentences.sample(data, 0)
+    late = {each for text in told[len(told) // 2 :] for each in text}
+    assert sum(each in late for each in found) > 5
 
 
 def test_one_folder_holds_one_training(trained: Path, capsys, tmp_path: Path) -> None:
