@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.recompute import set_recompute
 from sonar_cli.model.shapes import SONAR_DECODER
@@ -144,11 +145,13 @@ def _full_size(
 ) -> tuple[NativeCodec, Corpus]:
     """Return a codec with a decoder of SONAR's size and random weights, and vectors of its width.
 
-    The encoder, which training does not need, and the tokenizer stay: their ids are among SONAR's.
+    The tokenizer stays: its ids are among SONAR's. Training needs no encoder, so that one without
+    layers stands in for SONAR's.
     """
-    decoder = TextDecoder(SONAR_DECODER).to(device).requires_grad_(False).eval()
-    made = NativeCodec(codec.encoder, decoder, codec.tokenizer)
     width = SONAR_DECODER.width
+    decoder = TextDecoder(SONAR_DECODER).to(device).requires_grad_(False).eval()
+    encoder = TextEncoder(replace(SONAR_DECODER, vocab_size=1, layers=0))
+    made = NativeCodec(encoder, decoder, codec.tokenizer)
     random = np.random.default_rng(0).standard_normal((len(corpus.vectors), width))
     # SONAR's vectors have a norm of about 0.2.
     vectors = (random * 0.2 / width**0.5).astype(np.float16)

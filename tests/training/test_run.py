@@ -13,6 +13,10 @@ import torch
 
 from sonar_cli import SonarLLM
 from sonar_cli.cli import run
+from sonar_cli.errors import UsageError
+from sonar_cli.model.shapes import TransformerConfig
+from sonar_cli.training import dry_run
+from sonar_cli.training import recipe as recipes
 from sonar_cli.world import stories as world
 
 NAMES = ("sonar-llm", "lcm-mse", "lcm-diffusion", "llm")
@@ -172,6 +176,19 @@ def test_a_dry_run_says_what_it_takes(capsys, tmp_path: Path, monkeypatch, name:
         assert float(lines["flops_a_step"]) == pytest.approx(6 * parameters * tokens, rel=0.01)
     assert float(lines["seconds_a_step"]) > 0 and int(lines["peak_bytes"]) > 10**8
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_against_a_decoder_of_another_size(capsys, monkeypatch) -> None:
+    """SONAR's own size takes minutes; this one goes the same way."""
+    monkeypatch.setattr(dry_run, "SONAR_DECODER", TransformerConfig(3_000, 64, 2, 4, 128, 512))
+    words = ["train", "sonar-llm", *SMALL, "codec=random", "train.micro_batch=2", "--dry-run"]
+    more = ["train.gradient_checkpointing=true", "objective.decoder_dropout=0.1"]
+    assert run([*words, *more, "--device", "cpu", "--threads", "1"]) == 0
+    lines = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    # 64 numbers a vector in and out, instead of mini's 256
+    assert int(lines["parameters"]) == 2 * 64 * 32 + 64 + 32 + 32 + 4 * 32**2 + 3 * 32 * 48 + 64
+    with pytest.raises(UsageError):
+        recipes.read("sonar-llm", ["objective.decoder_dropout=1.5"])
 
 
 def test_a_loss_that_is_no_number_is_said(capsys, tmp_path: Path) -> None:
