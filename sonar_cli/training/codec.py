@@ -21,12 +21,13 @@ from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_FILES
 from sonar_cli.model.shapes import DECODER_MAX_LEN, ENCODER_MAX_LEN, TransformerConfig
 from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import Batches
-from sonar_cli.training.loop import Means, PartLoss, Shown, fit
+from sonar_cli.training.loop import Shown, fit
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import reconstruction_loss
 from sonar_cli.training.recipe import CodecShape
 from sonar_cli.training.schedule import Schedule
 from sonar_cli.training.sentences import Sentences
+from sonar_cli.training.state import Means, PartLoss
 
 
 def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Tokenizer:

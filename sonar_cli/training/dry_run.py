@@ -26,11 +26,11 @@ from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
 from sonar_cli.training.codec import build_codec, codec_loss, train_tokenizer
 from sonar_cli.training.corpus import Corpus, prepare
-from sonar_cli.training.loop import Means, PartLoss
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe, Train
 from sonar_cli.training.sentences import of_texts
+from sonar_cli.training.state import Means, PartLoss
 from sonar_cli.training.systems import TextsLoss, build_network, texts_loss, vectors_loss
 from sonar_cli.training.texts import documents
 

@@ -10,9 +10,9 @@ import torch
 from sonar_cli.model.fast.bfloat16 import multiplies_bfloat16
 from sonar_cli.model.load import pick_device
 from sonar_cli.training.batches import parts_of
-from sonar_cli.training.loop import Means
 from sonar_cli.training.processes import Launched, Processes, find_processes
 from sonar_cli.training.recipe import Train
+from sonar_cli.training.state import Means
 
 Notify = Callable[[str], None]
 

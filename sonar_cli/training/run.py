@@ -21,7 +21,7 @@ from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.options import ModelPaths, Runtime
 from sonar_cli.training.corpus import Corpus, prepare
 from sonar_cli.training.export import export
-from sonar_cli.training.loop import Evaluate, Shown, fit
+from sonar_cli.training.loop import Shown, fit
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.processes import Processes
@@ -29,6 +29,7 @@ from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.record import write_whole
 from sonar_cli.training.samples import SAMPLES, write_samples
 from sonar_cli.training.schedule import Schedule
+from sonar_cli.training.state import Evaluate
 from sonar_cli.training.systems import (
     TextsLoss,
     build_network,
@@ -81,12 +82,7 @@ def train(
         # Another recipe may yet be refused: then that of the training which is there has to stay.
         if not processes.rank and not (out / RECIPE).exists():
             write_whole(out / RECIPE, recipe.toml())
-    torch.manual_seed(recipe.train.seed)
-    if recipe.start is not None and paths.predictor is not None:
-        network = started_from(paths.predictor, paths.predictor_config, recipe.system)
-    else:
-        network = build_network(recipe, codec, corpus)
-    network.to(device)
+    network = _network(recipe, paths, codec, corpus).to(device)
     set_recompute((network, codec.decoder), recipe.train.gradient_checkpointing)
     run = _Training(recipe, network, codec, corpus, out, processes, device, place)
     began = perf_counter()
@@ -104,6 +100,13 @@ def train(
         export(whole, getattr(torch, recipe.dtype), paths, out)
     with processes.in_turn():  # nobody leaves before the first has written
         return out / "model"
+
+
+def _network(recipe: Recipe, paths: ModelPaths, codec: NativeCodec, corpus: Corpus) -> nn.Module:
+    torch.manual_seed(recipe.train.seed)
+    if recipe.start is not None and paths.predictor is not None:
+        return started_from(paths.predictor, paths.predictor_config, recipe.system)
+    return build_network(recipe, codec, corpus)
 
 
 @dataclass(frozen=True)

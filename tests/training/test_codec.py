@@ -86,12 +86,12 @@ def test_models_show_tells_how_good_it_is(trained: Path, capsys) -> None:
 def test_killed_and_resumed(trained: Path, capsys, tmp_path: Path) -> None:
     script = f"""
 import os, signal, sys
-from sonar_cli.training import loop
-step = loop._Run.step
+from sonar_cli.training.state import Run
+step = Run.step
 def dying(self, number, describe):
     if number == 4: os.kill(os.getpid(), signal.SIGKILL)
     return step(self, number, describe)
-loop._Run.step = dying
+Run.step = dying
 from sonar_cli.cli import run
 HOW = "--device cpu --threads 1".split()
 sys.exit(run(["train", "codec", *{SMALL!r}, "-o", {str(tmp_path)!r}, *HOW]))

@@ -99,12 +99,12 @@ def test_killed_and_resumed(kind: list[str], pair: Path, tmp_path: Path) -> None
     script = tmp_path / "dying.py"
     script.write_text(f"""
 import os, signal, sys
-from sonar_cli.training import loop
-step = loop._Run.step
+from sonar_cli.training.state import Run
+step = Run.step
 def dying(self, number, describe):
     if number == 4 and self.processes.rank: os.kill(os.getpid(), signal.SIGKILL)
     return step(self, number, describe)
-loop._Run.step = dying
+Run.step = dying
 from sonar_cli.cli import run
 sys.exit(run(["train", "sonar-llm", *{SMALL!r}, *{HOW!r}, "-o", {str(tmp_path / "run")!r}]))
 """)

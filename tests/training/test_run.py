@@ -78,12 +78,12 @@ def test_killed_and_resumed_is_as_if_nothing_had_been(capsys, tmp_path: Path, na
     killed = tmp_path / "killed"
     script = f"""
 import os, signal, sys
-from sonar_cli.training import loop
-step = loop._Run.step
+from sonar_cli.training.state import Run
+step = Run.step
 def dying(self, number, describe):
     if number == 4: os.kill(os.getpid(), signal.SIGKILL)
     return step(self, number, describe)
-loop._Run.step = dying
+Run.step = dying
 from sonar_cli.cli import run
 from sonar_cli.world import stories as world
 HOW = "--device cpu --threads 1".split()

@@ -99,12 +99,12 @@ def test_killed_in_each_part_it_goes_on(trained: Path, tmp_path: Path) -> None:
         folder = tmp_path / str(deaths)
         script = f"""
 import os, signal, sys
-from sonar_cli.training import loop
-step, steps = loop._Run.step, iter(range(99))
+from sonar_cli.training.state import Run
+step, steps = Run.step, iter(range(99))
 def dying(self, number, describe):
     if next(steps) == {deaths}: os.kill(os.getpid(), signal.SIGKILL)
     return step(self, number, describe)
-loop._Run.step = dying
+Run.step = dying
 from sonar_cli.cli import run
 HOW = "--device cpu --threads 1".split()
 sys.exit(run(["train", "mini", *{SMALL!r}, "-o", {str(folder)!r}, *HOW]))

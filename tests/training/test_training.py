@@ -25,7 +25,7 @@ from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS, PAD
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.training.batches import Batches, Rows, parts_of
-from sonar_cli.training.loop import Means, Shown, fit
+from sonar_cli.training.loop import Shown, fit
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import (
     decoding_loss,
@@ -36,6 +36,7 @@ from sonar_cli.training.objectives import (
 from sonar_cli.training.processes import Alone
 from sonar_cli.training.record import digest
 from sonar_cli.training.schedule import Schedule, step_seed
+from sonar_cli.training.state import Means
 
 LANG = 55
 # [eos] [lang] pieces [eos], of different lengths
@@ -562,6 +563,7 @@ import numpy as np
 from sonar_cli.training.processes import Alone
 from sonar_cli.training.record import digest
 from sonar_cli.training.schedule import Schedule, step_seed
+from sonar_cli.training.state import Means
 print(digest(["One day", "ö", np.arange(6, dtype=np.int32).reshape(2, 3)]))
 """
     found = {
