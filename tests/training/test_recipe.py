@@ -98,10 +98,12 @@ def test_what_is_wrong_is_said(file: Path, change: str, words: str) -> None:
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_summaries_are_those_of_the_world(file: Path) -> None:
-    assert recipe.read(str(file), ["data.summaries=true"]).data.summaries
+def test_summaries_are_those_of_the_world_and_a_sonar_llms() -> None:
+    assert recipe.read("paper", ["data.summaries=true"]).data.summaries
     with pytest.raises(UsageError, match="summaries are those of the story world"):
-        recipe.read(str(file), ["data.summaries=true", "data.path=notes/"])
+        recipe.read("paper", ["data.summaries=true", "data.path=notes/"])
+    with pytest.raises(UsageError, match="no other system learns a cue"):
+        recipe.read("lcm-mse", ["data.summaries=true"])
 
 
 def test_broken_files_and_names(tmp_path: Path) -> None:
