@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.shapes import DECODER_MAX_LEN
@@ -171,10 +173,25 @@ def _texts(
         known = {"made_of": wanted}
         _write(folder, known)
     if "texts" not in known:
-        known["texts"] = write_texts(folder, data, tokenizer, files, limit, progress, notify, least)
+        try:
+            known["texts"] = write_texts(
+                folder, data, tokenizer, files, limit, progress, notify, least
+            )
+        except UsageError:
+            _leave(folder)
+            raise
         _write(folder, known)
     (folder / NUMBERS).unlink(missing_ok=True)
     return known
+
+
+def _leave(folder: Path) -> None:
+    """Remove what was made of data that hold nothing to train on, and folders left empty."""
+    discard(folder)
+    (folder / _NOTE).unlink(missing_ok=True)
+    for each in (folder, folder.parent):
+        with suppress(OSError):
+            each.rmdir()
 
 
 def _texts_digest(known: dict[str, Any], data: Data) -> str:

@@ -295,7 +295,7 @@ def read(name: str, changes: Sequence[str] = (), seed: int | None = None) -> Any
         hint = f"; {inside} is one" if inside.is_file() else ""
         raise UsageError(f"{name} is a folder, and a recipe is a name or a TOML file{hint}")
     if not file.is_file():
-        known = ", ".join(sorted([*names(), "mini"]))
+        known = ", ".join(names())
         raise UsageError(f"{name}: no such recipe; there are {known}, or give a TOML file")
     try:
         text = file.read_text(encoding="utf-8")

@@ -134,6 +134,10 @@ def test_a_folder_of_texts(capsys, tmp_path: Path) -> None:
     assert (status, err) == (0, "")
     status, out, err = _train(capsys, tmp_path / "none", "lcm-mse", "data.path=nowhere")
     assert (status, out) == (2, "") and "no file there" in err and err.count("\n") == 1
+    (tmp_path / "one.txt").write_text("Tom ran.\n")
+    status, _, err = _train(capsys, tmp_path / "none", "lcm-mse", f"data.path={tmp_path}/one.txt")
+    assert status == 2 and "give at least two" in err
+    assert not (tmp_path / "none").exists(), "nothing is left of a training that cannot be"
 
 
 def test_fine_tuning_on_own_texts_lowers_their_loss(capsys, tmp_path: Path) -> None:
