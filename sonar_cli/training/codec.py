@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -108,9 +109,7 @@ def fit_codec(
     loss = codec_loss(codec, sentences, batch, schedule.seed, parts, noise, masked)
 
     def exact(step: int) -> Mapping[str, float]:
-        decoded = codec.decode(codec.encode(probe), beam_size=1, max_tokens=40, batch_size=100)
-        right = sum(each.text == text for each, text in zip(decoded, probe, strict=True))
-        return {"exact": right / len(probe)}
+        return {"exact": share_exact(codec, probe, beam_size=1, max_tokens=40, batch_size=100)}
 
     recipe = {
         "codec_batch": batch,
@@ -130,6 +129,12 @@ def fit_codec(
     for module in modules.values():
         module.requires_grad_(False).eval()
     return codec
+
+
+def share_exact(codec: NativeCodec, texts: Sequence[str], **how: Any) -> float:
+    """Return the share of texts that come back letter for letter; `how` goes to `decode`."""
+    decoded = codec.decode(codec.encode(texts), **how)
+    return sum(each.text == text for each, text in zip(decoded, texts, strict=True)) / len(texts)
 
 
 def codec_loss(

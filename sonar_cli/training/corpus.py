@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,14 @@ class Corpus:
         """Return how many tokens the sentences of sequences have."""
         lengths = self.tokens.starts
         return sum(int(lengths[n + 1] - lengths[n]) for numbers in sequences for n in numbers)
+
+    @cached_property
+    def counts(self) -> Ints:
+        """How often each sentence occurs in the training texts (sentences,)."""
+        found = np.zeros(len(self.tokens), np.int64)
+        for text in self.train:
+            np.add.at(found, self.documents.row(text), 1)
+        return found
 
     def longest_before(self, sentence: int) -> int:
         """Return the most sentences that a text has before a sentence, 0 where none has it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,12 +25,18 @@ from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
 from sonar_cli.training.codec import build_codec, codec_loss, train_tokenizer
 from sonar_cli.training.corpus import Corpus, prepare
-from sonar_cli.training.loss import Loss
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe, Train
+from sonar_cli.training.schedule import Schedule
 from sonar_cli.training.sentences import of_texts
-from sonar_cli.training.state import Means, PartLoss
-from sonar_cli.training.systems import TextsLoss, build_network, texts_loss, vectors_loss
+from sonar_cli.training.state import Means, PartLoss, Run
+from sonar_cli.training.systems import (
+    TextsLoss,
+    build_network,
+    part_loss,
+    texts_loss,
+    vectors_loss,
+)
 from sonar_cli.training.texts import documents
 
 # The name of a codec of SONAR's size with random weights, for a look at what one would take.
@@ -62,19 +67,17 @@ def dry_run(
         batches = corpus.batches(recipe.train)
         means = means_of(recipe.train, batches.batch_size, processes, where)
 
-        def timed(loss: TextsLoss) -> float:
-            def part(step: int, part: int) -> Loss:
-                return loss(corpus.train[batches.at(step)[part :: means.parts]].tolist())
+        def seconds(loss: TextsLoss) -> float:
+            part = part_loss(loss, corpus, batches, means.parts)
+            return _tried({"network": network}, part, recipe.train, means, Path(folder))[0]
 
-            return median(list(_timed_steps({"network": network}, part, recipe.train, means))[1:])
-
-        step = timed(texts_loss(network, recipe, codec, corpus, where))
+        step = seconds(texts_loss(network, recipe, codec, corpus, where))
         cheap = recipe.objective.vector_steps if isinstance(network, Predictor) else 0
         vector_step = 0.0
         if cheap and isinstance(network, Predictor):
-            vector_step = timed(vectors_loss(network, corpus, where))
+            vector_step = seconds(vectors_loss(network, corpus, where))
         sizes = _sizes(recipe, corpus)
-    seconds = vector_step * cheap + step * recipe.train.steps
+    whole = vector_step * cheap + step * recipe.train.steps
     return {
         "system": recipe.system,
         "parameters": sum(each.numel() for each in network.parameters()),
@@ -83,7 +86,7 @@ def dry_run(
         "seconds_a_step": round(step, 4),
         "tokens_a_second": round(sizes["tokens_a_step"] / step, 1),
         "steps": recipe.train.steps,
-        "hours": round(seconds / 3600, 3),
+        "hours": round(whole / 3600, 3),
         "peak_bytes": _peak(where),
     }
 
@@ -110,30 +113,30 @@ def dry_run_codec(
     data = replace(recipe.data, stories=min(recipe.data.stories, _TEXTS))
     texts = [each for text in islice(documents(data, lambda line: None), _TEXTS) for each in text]
     how, objective = recipe.train, recipe.objective
-    with TemporaryDirectory() as folder:
-        tokenizer = train_tokenizer(Path(folder), texts, recipe.model.vocabulary)
-    codec = build_codec(tokenizer, recipe.model)
-    for half in (codec.encoder, codec.decoder):
-        half.to(where)
-    set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
-    means = means_of(how, min(how.batch, len(texts)), processes, where)
-    loss = codec_loss(
-        codec, of_texts(texts, tokenizer), how.batch, how.seed, means.parts, objective.noise,
-        objective.masked,
-    )  # fmt: skip
-    modules: dict[str, nn.Module] = {"encoder": codec.encoder, "decoder": codec.decoder}
-    tokens = sum(loss(step, part).tokens for step in range(_STEPS) for part in range(means.parts))
-    step = median(list(_timed_steps(modules, loss, how, means))[1:])
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        tokenizer = train_tokenizer(folder, texts, recipe.model.vocabulary)
+        codec = build_codec(tokenizer, recipe.model)
+        for half in (codec.encoder, codec.decoder):
+            half.to(where)
+        set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
+        means = means_of(how, min(how.batch, len(texts)), processes, where)
+        loss = codec_loss(
+            codec, of_texts(texts, tokenizer), how.batch, how.seed, means.parts, objective.noise,
+            objective.masked,
+        )  # fmt: skip
+        modules: dict[str, nn.Module] = {"encoder": codec.encoder, "decoder": codec.decoder}
+        step, tokens = _tried(modules, loss, how, means, folder)
     parameters = sum(each.numel() for half in modules.values() for each in half.parameters())
     for module in modules.values():
         module.requires_grad_(False).eval()
     return codec, {
         "system": recipe.system,
         "parameters": parameters,
-        "tokens_a_step": round(tokens / _STEPS, 1),
-        "flops_a_step": 6 * parameters * tokens / _STEPS,
+        "tokens_a_step": round(tokens, 1),
+        "flops_a_step": 6 * parameters * tokens,
         "seconds_a_step": round(step, 4),
-        "tokens_a_second": round(tokens / _STEPS / step, 1),
+        "tokens_a_second": round(tokens / step, 1),
         "steps": how.steps,
         "hours": round(step * how.steps / 3600, 3),
         "peak_bytes": _peak(where),
@@ -169,27 +172,21 @@ def _first_texts(folder: Path, recipe: Recipe, codec: NativeCodec) -> Corpus:
     return prepare(folder / "corpus", few, codec, None, "", False, lambda line: None)
 
 
-def _timed_steps(
-    modules: dict[str, nn.Module], loss: PartLoss, how: Train, means: Means
-) -> Iterator[float]:
-    """Take whole steps, the optimizer's update included; yield the seconds of each."""
-    parameters = [each for module in modules.values() for each in module.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=how.lr, fused=True)
-    first = perf_counter()
+def _tried(
+    modules: dict[str, nn.Module], loss: PartLoss, how: Train, means: Means, folder: Path
+) -> tuple[float, float]:
+    """Take a few of the trainer's steps; return the median of their seconds, and tokens a step."""
+    run = Run(modules, loss, Schedule.of(how), folder, {}, means)
+    seconds: list[float] = []
     for step in range(_STEPS):
-        if step > 1 and perf_counter() - first > _PATIENCE:
-            return
+        if step > 1 and sum(seconds) > _PATIENCE:
+            break
         began = perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        for part in means.own:
-            with means.autocast():
-                found = loss(step, part)
-            found.total.backward()
-        nn.utils.clip_grad_norm_(parameters, how.clip)
-        optimizer.step()
+        run.step(step, None)
         if means.device == "cuda":
             torch.cuda.synchronize()
-        yield perf_counter() - began
+        seconds.append(perf_counter() - began)
+    return median(seconds[1:]), run.tokens / run.done
 
 
 def _sizes(recipe: Recipe, corpus: Corpus) -> dict[str, float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -17,19 +19,34 @@ from sonar_cli.options import ModelPaths
 _SMALL = 64 << 20
 
 
-def export(network: nn.Module, dtype: torch.dtype, paths: ModelPaths, out: Path) -> None:
-    """Write out/model in one move: the network, the recipe and figures, and a small codec."""
-    partial, final = out / "model.partial", out / "model"
+@contextmanager
+def moved_whole(final: Path) -> Iterator[Path]:
+    """Make a folder beside its place and, when all is in it, move it there.
+
+    What was in its place goes then; what an earlier one left unfinished goes first.
+    """
+    partial = final.with_name(f"{final.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    save_system(network, partial / "predictor", dtype)
-    for name in ("recipe.toml", "metrics.json"):
-        shutil.copy(out / name, partial / name)
-    parts = {"encoder": paths.encoder, "decoder": paths.decoder, "tokenizer": paths.tokenizer}
-    if sum(map(_bytes, parts.values())) <= _SMALL and all(p.is_dir() for p in parts.values()):
-        for part, path in parts.items():
-            shutil.copytree(path, partial / part)
+    yield partial
     shutil.rmtree(final, ignore_errors=True)
     os.replace(partial, final)
+
+
+def copy_notes(out: Path, model: Path) -> None:
+    """Copy a training's recipe and figures to its model."""
+    for name in ("recipe.toml", "metrics.json"):
+        shutil.copy(out / name, model / name)
+
+
+def export(network: nn.Module, dtype: torch.dtype, paths: ModelPaths, out: Path) -> None:
+    """Write out/model in one move: the network, the recipe and figures, and a small codec."""
+    with moved_whole(out / "model") as model:
+        save_system(network, model / "predictor", dtype)
+        copy_notes(out, model)
+        parts = {"encoder": paths.encoder, "decoder": paths.decoder, "tokenizer": paths.tokenizer}
+        if sum(map(_bytes, parts.values())) <= _SMALL and all(p.is_dir() for p in parts.values()):
+            for part, path in parts.items():
+                shutil.copytree(path, model / part)
 
 
 def _bytes(path: Path) -> int:

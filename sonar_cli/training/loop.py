@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from sonar_cli.training.log import Log
-from sonar_cli.training.processes import Alone
+from sonar_cli.training.processes import Processes
 from sonar_cli.training.progress import bar, tell
 from sonar_cli.training.schedule import Schedule
 from sonar_cli.training.state import Describe, Evaluate, Means, PartLoss, Run
@@ -62,7 +62,7 @@ def fit(
     When training ends early, by Ctrl-C or an error, the state after the last complete step is
     saved; when that happens within an optimizer update, the checkpoint before it stays.
     """
-    means, shown = means or Means(Alone()), shown or Shown()
+    means, shown = means or Means(Processes()), shown or Shown()
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(modules, loss, schedule, folder, recipe or {}, means)
     start = run.restore() if resume else run.discard()

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -24,55 +24,27 @@ State = dict[str, Any]
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class Processes(Protocol):
-    """What the training loop needs to know of the processes that run it."""
+class Processes:
+    """The processes that run a training: this one alone.
 
-    rank: int
-    count: int
-    sharded: bool
-
-    def prepare(self, module: nn.Module) -> nn.Module:
-        """Return the module, ready to be trained by all processes; its optimizer comes after."""
-
-    def syncing(self, module: nn.Module, on: bool) -> AbstractContextManager[Any]:
-        """While it is off, a backward pass adds up gradients without exchanging them."""
-
-    def sums(self, values: Sequence[float]) -> list[float]:
-        """Return the sums of values over all processes."""
-
-    def clip(self, parameters: Sequence[nn.Parameter], norm: float) -> float:
-        """Shorten the gradients to a norm; return the norm that they had."""
-
-    def state(self, module: nn.Module, optimizer: Optimizer) -> State:
-        """Return `modules` and `optimizer` by the parameters' names; the first gets them whole."""
-
-    def load(self, module: nn.Module, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-        """Take over what `state` returned."""
-
-    def whole(self, network: Network) -> Network:
-        """Return the network with all its weights."""
-
-    def in_turn(self) -> AbstractContextManager[None]:
-        """Let the first process through it before the others."""
-
-
-class Alone:
-    """The only process."""
+    `rank` is this one's number, `count` how many there are; `sharded` tells that the weights are
+    divided among them.
+    """
 
     rank = 0
     count = 1
     sharded = False
 
     def prepare(self, module: nn.Module) -> nn.Module:
-        """Return the module as it is."""
+        """Return the module, ready to be trained by all processes; its optimizer comes after."""
         return module
 
     def syncing(self, module: nn.Module, on: bool) -> AbstractContextManager[Any]:
-        """Do nothing."""
+        """While it is off, a backward pass adds up gradients without exchanging them."""
         return nullcontext()
 
     def sums(self, values: Sequence[float]) -> list[float]:
-        """Return the values."""
+        """Return the sums of values over all processes."""
         return list(values)
 
     def clip(self, parameters: Sequence[nn.Parameter], norm: float) -> float:
@@ -80,7 +52,7 @@ class Alone:
         return float(nn.utils.clip_grad_norm_(parameters, norm))
 
     def state(self, module: nn.Module, optimizer: Optimizer) -> State:
-        """Return `modules` and `optimizer` by the parameters' names."""
+        """Return `modules` and `optimizer` by the parameters' names; the first gets them whole."""
         return {"modules": module.state_dict(), "optimizer": _by_name(module, optimizer)}
 
     def load(self, module: nn.Module, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
@@ -89,16 +61,16 @@ class Alone:
         _load_by_name(module, optimizer, state["optimizer"])
 
     def whole(self, network: Network) -> Network:
-        """Return the network."""
+        """Return the network with all its weights."""
         return network
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
-        """Do nothing."""
+        """Let the first process through it before the others."""
         yield
 
 
-class Launched(Alone):
+class Launched(Processes):
     """One of the processes that Accelerate started. It finds out about the others by itself."""
 
     def __init__(self, device: str = "auto") -> None:
@@ -135,7 +107,7 @@ class Launched(Alone):
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Return the sums of values over all processes."""
-        mine = torch.tensor(values, dtype=torch.float64, device="cpu").to(self.device)
+        mine = torch.tensor(values, dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(mine)
         return mine.tolist()
 
@@ -203,7 +175,7 @@ def find_processes(device: str = "auto") -> Processes:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return Launched(device)
-    return Alone()
+    return Processes()
 
 
 def _shard(module: nn.Module, device: torch.device, count: int) -> nn.Module:

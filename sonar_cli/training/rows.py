@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from sonar_cli.errors import InputError, SonarError, UsageError
+from sonar_cli.errors import InputError, SonarError, UsageError, counted
 from sonar_cli.text.inputs import Text
 
 Notify = Callable[[str], None]
@@ -118,8 +118,8 @@ def _texts(name: str, found: Iterable[Row], column: str, notify: Notify) -> Iter
     if columns and not taken:
         _require(name, column, columns)
     if left:
-        rows = "1 row without" if left == 1 else f"{left} rows without"
-        notify(f"{name}: {rows} text in {column!r} left out, the first is number {first}")
+        rows = counted(left, "row")
+        notify(f"{name}: {rows} without text in {column!r} left out, the first is number {first}")
 
 
 def _usable(text: object) -> TypeGuard[str]:

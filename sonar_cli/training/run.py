@@ -22,7 +22,6 @@ from sonar_cli.options import ModelPaths, Runtime
 from sonar_cli.training.corpus import Corpus, prepare
 from sonar_cli.training.export import export
 from sonar_cli.training.loop import Shown, fit
-from sonar_cli.training.loss import Loss
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.processes import Processes
 from sonar_cli.training.recipe import Recipe
@@ -33,6 +32,7 @@ from sonar_cli.training.state import Evaluate
 from sonar_cli.training.systems import (
     TextsLoss,
     build_network,
+    part_loss,
     started_from,
     system_of,
     texts_loss,
@@ -155,9 +155,6 @@ class _Training:
         batches = corpus.batches(recipe.train)
         means = means_of(recipe.train, batches.batch_size, self.processes, self.device)
 
-        def part_loss(step: int, part: int) -> Loss:
-            return loss(corpus.train[batches.at(step)[part :: means.parts]].tolist())
-
         def describe(step: int) -> str:
             return f"texts {', '.join(map(str, sorted(corpus.train[batches.at(step)].tolist())))}"
 
@@ -170,7 +167,7 @@ class _Training:
         }
         name = recipe.system if folder == self.out else f"{recipe.system} {folder.name}"
         fit(
-            {"network": network}, part_loss, schedule, folder,
+            {"network": network}, part_loss(loss, corpus, batches, means.parts), schedule, folder,
             recipe=made_of, evaluate=evaluate, describe=describe, means=means,
             shown=Shown(name, place.progress, place.log_to), resume=resume,
         )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -24,8 +23,9 @@ from sonar_cli.model.formats.codec import (
 )
 from sonar_cli.model.recompute import set_recompute
 from sonar_cli.options import ModelPaths
-from sonar_cli.training.codec import build_codec, fit_codec, train_tokenizer
+from sonar_cli.training.codec import build_codec, fit_codec, share_exact, train_tokenizer
 from sonar_cli.training.corpus import made_of, prepare_texts
+from sonar_cli.training.export import copy_notes, moved_whole
 from sonar_cli.training.loop import Shown
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe
@@ -36,6 +36,7 @@ from sonar_cli.training.sentences import (
     held_out,
     of_corpus,
     random_like,
+    repeats,
     sample,
     weighted,
 )
@@ -69,7 +70,8 @@ def train_codec(
             _discard(out)
         known = sample(recipe.data, recipe.train.seed)
         _keep_record(out, recipe)
-        write_whole(out / "recipe.toml", recipe.toml())
+        if not processes.rank:
+            write_whole(out / "recipe.toml", recipe.toml())
         torch.manual_seed(recipe.train.seed)
         if start is None:
             texts, pieces = weighted(known), recipe.model.vocabulary
@@ -105,8 +107,8 @@ def _sentences(
     corpus = prepare_texts(
         folder, recipe.data, tokenizer, files, identity, place.progress, place.notify
     )
-    seed, count = recipe.train.seed, int(recipe.objective.random * len(weighted(known)))
-    extra = random_like(known, count, seed)
+    count = int(recipe.objective.random * repeats(corpus).sum())
+    extra = random_like(known, count, recipe.train.seed)
     return of_corpus(corpus, extra, tokenizer), held_out(corpus, folder, _PROBE)
 
 
@@ -150,9 +152,7 @@ def _figures(codec: NativeCodec, probe: list[str]) -> dict[str, float]:
     parameters = sum(each.numel() for half in halves for each in half.parameters())
     figures: dict[str, float] = {"parameters": parameters, "probed": len(probe)}
     if probe:
-        decoded = codec.decode(codec.encode(probe), max_tokens=80)
-        right = sum(each.text == text for each, text in zip(decoded, probe, strict=True))
-        figures["exact"] = round(right / len(probe), 4)
+        figures["exact"] = round(share_exact(codec, probe, max_tokens=80), 4)
     return figures
 
 
@@ -165,12 +165,8 @@ def _discard(out: Path) -> None:
 
 
 def _export(codec: NativeCodec, dtype: torch.dtype, out: Path) -> None:
-    partial, final = out / "model.partial", out / "model"
-    shutil.rmtree(partial, ignore_errors=True)
-    save_encoder(codec.encoder, partial / "encoder", dtype)
-    save_decoder(codec.decoder, partial / "decoder", dtype)
-    shutil.copytree(out / "tokenizer", partial / "tokenizer")
-    for name in ("recipe.toml", "metrics.json"):
-        shutil.copy(out / name, partial / name)
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(partial, final)
+    with moved_whole(out / "model") as model:
+        save_encoder(codec.encoder, model / "encoder", dtype)
+        save_decoder(codec.decoder, model / "decoder", dtype)
+        shutil.copytree(out / "tokenizer", model / "tokenizer")
+        copy_notes(out, model)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 
 from sonar_cli.options import ModelPaths
+from sonar_cli.training.export import moved_whole
 from sonar_cli.training.place import Place
 from sonar_cli.training.recipe import ModelRecipe
 from sonar_cli.training.record import digest, write_whole
@@ -41,11 +41,8 @@ def train_model(
 
 
 def _join(recipe: ModelRecipe, parts: dict[str, Path], metrics: Path, out: Path) -> None:
-    partial, final = out / "model.partial", out / "model"
-    shutil.rmtree(partial, ignore_errors=True)
-    for name, path in parts.items():
-        shutil.copytree(path, partial / name)
-    write_whole(partial / "recipe.toml", recipe.toml())
-    shutil.copy(metrics, partial / metrics.name)
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(partial, final)
+    with moved_whole(out / "model") as model:
+        for name, path in parts.items():
+            shutil.copytree(path, model / name)
+        write_whole(model / "recipe.toml", recipe.toml())
+        shutil.copy(metrics, model / metrics.name)

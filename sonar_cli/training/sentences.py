@@ -17,9 +17,9 @@ from torch import Tensor
 from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.shapes import DECODER_MAX_LEN
-from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import Ints, Rows, padded
 from sonar_cli.training.corpus import Corpus
+from sonar_cli.training.pieces import piece_of
 from sonar_cli.training.recipe import Data
 from sonar_cli.training.record import digest
 from sonar_cli.training.shards import SPECIAL
@@ -74,15 +74,9 @@ def of_texts(texts: Sequence[str], tokenizer: Tokenizer) -> Sentences:
 def of_corpus(corpus: Corpus, extra: Sequence[str], tokenizer: Tokenizer) -> Sentences:
     """Return the training sentences of a corpus, the marks of all systems, and extra texts.
 
-    A sentence that occurs n times is there isqrt(n) times, so that the sentences which every text
-    has are learned but do not dominate. Raises UsageError for a corpus without training texts.
+    Each of the corpus is there as often as `repeats` says.
     """
-    often = np.floor(np.sqrt(_counts(corpus))).astype(np.int64)
-    often[: len(SPECIAL)] = 0
-    total = int(often.sum())
-    if not total:
-        raise UsageError("there is no sentence to train on")
-    often[: len(SPECIAL)] = max(1, int(_MARKS * total))
+    often = repeats(corpus)
     rows = _rows(extra, tokenizer)
     order = np.concatenate([
         np.repeat(np.arange(len(often)), often), len(often) + np.arange(len(rows))
@@ -91,9 +85,25 @@ def of_corpus(corpus: Corpus, extra: Sequence[str], tokenizer: Tokenizer) -> Sen
     return Sentences(corpus.tokens, rows, order, made)
 
 
+def repeats(corpus: Corpus) -> Ints:
+    """Return how often each sentence of a corpus is an item (sentences,).
+
+    One that occurs n times in the training texts is isqrt(n) items, so that the sentences which
+    every text has are learned but do not dominate. Each mark is `_MARKS` of all. Raises UsageError
+    for a corpus without training texts.
+    """
+    often = np.floor(np.sqrt(corpus.counts)).astype(np.int64)
+    often[: len(SPECIAL)] = 0
+    total = int(often.sum())
+    if not total:
+        raise UsageError("there is no sentence to train on")
+    often[: len(SPECIAL)] = max(1, int(_MARKS * total))
+    return often
+
+
 def held_out(corpus: Corpus, folder: Path, count: int) -> list[str]:
     """Return up to `count` sentences of texts to validate on that no training text has."""
-    known = _counts(corpus)
+    known = corpus.counts
     found: dict[int, None] = {}
     for text in corpus.valid:
         found.update((n, None) for n in corpus.documents.row(text).tolist() if not known[n])
@@ -155,13 +165,5 @@ def random_texts(words: Iterable[str], count: int, seed: int) -> Iterator[str]:
             yield "".join(_LETTERS[draw.randrange(len(_LETTERS))] for _ in range(size))
 
 
-def _counts(corpus: Corpus) -> Ints:
-    """Return how often each sentence occurs in the training texts."""
-    found = np.zeros(len(corpus.tokens), np.int64)
-    for text in corpus.train:
-        np.add.at(found, corpus.documents.row(text), 1)
-    return found
-
-
 def _rows(texts: Sequence[str], tokenizer: Tokenizer) -> Rows:
-    return Rows.of(tokenizer.target(text, ENGLISH)[:DECODER_MAX_LEN] for text in texts)
+    return piece_of(list(texts), tokenizer, DECODER_MAX_LEN).tokens

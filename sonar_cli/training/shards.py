@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import UsageError, counted
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_CUE
 from sonar_cli.model.systems.state import LCM_END
@@ -155,7 +155,7 @@ def _write_parts(folder: Path, data: Data, least: int) -> dict[str, int]:
     places = np.load(folder / "places.npy", mmap_mode="r")
     lowest, highest = (float(places.min()), float(places.max())) if len(places) else (0.0, 0.0)
     if lowest == highest and not (least == 1 and len(places)):
-        found = "1 text" if len(places) else "0 texts"
+        found = counted(min(len(places), 1), "text")
         raise UsageError(
             f"data.path={data.path}: {found} of two sentences or more; give at least two, one of "
             "them to validate on"

@@ -27,6 +27,7 @@ from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLC
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
+from sonar_cli.training.batches import Batches
 from sonar_cli.training.corpus import BEGIN, CUE, END, END_OF_TEXT, Corpus
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import (
@@ -36,6 +37,7 @@ from sonar_cli.training.objectives import (
     squared_error,
 )
 from sonar_cli.training.recipe import Model, Objective, Recipe
+from sonar_cli.training.state import PartLoss
 
 # The loss of texts, given by their numbers.
 TextsLoss = Callable[[Sequence[int]], Loss]
@@ -118,6 +120,15 @@ def vectors_loss(network: Predictor, corpus: Corpus, device: torch.device) -> Te
         return replace(found, tokens=corpus.tokens_of([following]))
 
     return loss
+
+
+def part_loss(loss: TextsLoss, corpus: Corpus, batches: Batches, parts: int) -> PartLoss:
+    """Return the loss of a part of a step's batch of training texts, of so many parts."""
+
+    def found(step: int, part: int) -> Loss:
+        return loss(corpus.train[batches.at(step)[part::parts]].tolist())
+
+    return found
 
 
 def system_of(

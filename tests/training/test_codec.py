@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from sonar_cli.training.corpus import Corpus, prepare_texts
 from sonar_cli.training.recipe import Data
 from sonar_cli.training.sentences import held_out, of_corpus, random_texts
 from sonar_cli.training.texts import documents, part_of, place_of
+from tests.training.dying import killed
 
 SMALL = [
     "data.stories=40", "data.valid=0.2", "model.width=32", "model.heads=2", "model.layers=1",
@@ -84,19 +83,8 @@ def test_models_show_tells_how_good_it_is(trained: Path, capsys) -> None:
 
 
 def test_killed_and_resumed(trained: Path, capsys, tmp_path: Path) -> None:
-    script = f"""
-import os, signal, sys
-from sonar_cli.training.state import Run
-step = Run.step
-def dying(self, number, describe):
-    if number == 4: os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, describe)
-Run.step = dying
-from sonar_cli.cli import run
-HOW = "--device cpu --threads 1".split()
-sys.exit(run(["train", "codec", *{SMALL!r}, "-o", {str(tmp_path)!r}, *HOW]))
-"""
-    assert subprocess.run([sys.executable, "-c", script], timeout=120).returncode == -9
+    words = ["train", "codec", *SMALL, "-o", str(tmp_path), "--device", "cpu", "--threads", "1"]
+    assert killed(words, "number == 4")
     assert _train(capsys, tmp_path)[0] == 0
     assert _weights(tmp_path) == _weights(trained)
 

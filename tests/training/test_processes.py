@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from sonar_cli.cli import run
 from sonar_cli.errors import UsageError
 from sonar_cli.training.processes import find_processes
+from tests.training.dying import program
 
 pytest.importorskip("accelerate")
 
@@ -97,17 +98,8 @@ def test_divided_weights_are_as_whole_ones(alone: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [DDP, FSDP], ids=["ddp", "fsdp"])
 def test_killed_and_resumed(kind: list[str], pair: Path, tmp_path: Path) -> None:
     script = tmp_path / "dying.py"
-    script.write_text(f"""
-import os, signal, sys
-from sonar_cli.training.state import Run
-step = Run.step
-def dying(self, number, describe):
-    if number == 4 and self.processes.rank: os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, describe)
-Run.step = dying
-from sonar_cli.cli import run
-sys.exit(run(["train", "sonar-llm", *{SMALL!r}, *{HOW!r}, "-o", {str(tmp_path / "run")!r}]))
-""")
+    words = ["train", "sonar-llm", *SMALL, *HOW, "-o", str(tmp_path / "run")]
+    script.write_text(program(words, "number == 4 and self.processes.rank"))
     assert _launch(kind, [str(script)]).returncode != 0
     assert torch.load(tmp_path / "run" / "checkpoint.pt")["step"] == 4
     _train(kind, tmp_path / "run", "sonar-llm", *SMALL)

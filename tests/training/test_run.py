@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from sonar_cli.model.shapes import TransformerConfig
 from sonar_cli.training import dry_run
 from sonar_cli.training import recipe as recipes
 from sonar_cli.world import stories as world
+from tests.training.dying import killed
 
 NAMES = ("sonar-llm", "lcm-mse", "lcm-diffusion", "llm")
 
@@ -75,29 +73,16 @@ def test_a_trained_folder_is_complete_and_continues(capsys, tmp_path: Path, name
 @pytest.mark.parametrize("name", NAMES)
 def test_killed_and_resumed_is_as_if_nothing_had_been(capsys, tmp_path: Path, name: str) -> None:
     assert _train(capsys, tmp_path / "whole", name)[0] == 0
-    killed = tmp_path / "killed"
-    script = f"""
-import os, signal, sys
-from sonar_cli.training.state import Run
-step = Run.step
-def dying(self, number, describe):
-    if number == 4: os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, describe)
-Run.step = dying
-from sonar_cli.cli import run
-from sonar_cli.world import stories as world
-HOW = "--device cpu --threads 1".split()
-sys.exit(run(["train", {name!r}, *{SMALL!r}, "-o", {str(killed)!r}, *HOW]))
-"""
-    done = subprocess.run([sys.executable, "-c", script], timeout=120)
-    assert done.returncode == -signal.SIGKILL and not (killed / "model").exists()
-    assert _train(capsys, killed, name)[0] == 0
+    folder = tmp_path / "killed"
+    words = ["train", name, *SMALL, "-o", str(folder), "--device", "cpu", "--threads", "1"]
+    assert killed(words, "number == 4") and not (folder / "model").exists()
+    assert _train(capsys, folder, name)[0] == 0
     weights = [
         (folder / "model" / "predictor" / "model.safetensors").read_bytes()
-        for folder in (tmp_path / "whole", killed)
+        for folder in (tmp_path / "whole", tmp_path / "killed")
     ]
     assert weights[0] == weights[1]
-    assert _log(killed) == _log(tmp_path / "whole")
+    assert _log(folder) == _log(tmp_path / "whole")
 
 
 def test_another_recipe_in_the_same_folder_is_refused(capsys, tmp_path: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +16,7 @@ from sonar_cli.options import GenerationOptions, ModelRequest, Runtime
 from sonar_cli.pipeline import generate
 from sonar_cli.training import recipe as recipes
 from sonar_cli.world.patterns import BEATS
+from tests.training.dying import killed
 
 SMALL = [
     "codec.data.stories=40", "codec.data.valid=0.1", "codec.model.vocabulary=420",
@@ -97,20 +95,8 @@ def test_the_real_sizes_fit_the_package() -> None:
 def test_killed_in_each_part_it_goes_on(trained: Path, tmp_path: Path) -> None:
     for deaths in (2, 4, 6):  # steps of the codec, of the vectors, of the sentences
         folder = tmp_path / str(deaths)
-        script = f"""
-import os, signal, sys
-from sonar_cli.training.state import Run
-step, steps = Run.step, iter(range(99))
-def dying(self, number, describe):
-    if next(steps) == {deaths}: os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, describe)
-Run.step = dying
-from sonar_cli.cli import run
-HOW = "--device cpu --threads 1".split()
-sys.exit(run(["train", "mini", *{SMALL!r}, "-o", {str(folder)!r}, *HOW]))
-"""
-        done = subprocess.run([sys.executable, "-c", script], timeout=200)
-        assert done.returncode == -signal.SIGKILL
+        words = ["train", "mini", *SMALL, "-o", str(folder), "--device", "cpu", "--threads", "1"]
+        assert killed(words, f"call == {deaths}")
         assert _train(folder) == 0
         assert _weights(folder) == _weights(trained)
 

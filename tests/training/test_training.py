@@ -33,7 +33,7 @@ from sonar_cli.training.objectives import (
     next_vector_loss,
     reconstruction_loss,
 )
-from sonar_cli.training.processes import Alone
+from sonar_cli.training.processes import Processes
 from sonar_cli.training.record import digest
 from sonar_cli.training.schedule import Schedule, step_seed
 from sonar_cli.training.state import Means
@@ -560,7 +560,7 @@ def test_a_log_that_cannot_be_cut_stays_as_it_was(
 def test_a_digest_is_the_same_in_every_process() -> None:
     script = """
 import numpy as np
-from sonar_cli.training.processes import Alone
+from sonar_cli.training.processes import Processes
 from sonar_cli.training.record import digest
 from sonar_cli.training.schedule import Schedule, step_seed
 from sonar_cli.training.state import Means
@@ -709,7 +709,7 @@ def _learned(folder: Path, parts: int, **changes: Any) -> nn.Module:
         return Loss((model(mine) - mine[:, :2]).square().sum(), len(mine), tokens=3 * len(mine))
 
     schedule = Schedule(steps=8, lr=1e-2, warmup=2, log_every=2, **changes)
-    fit({"model": model}, loss, schedule, folder, shown=QUIET, means=Means(Alone(), parts))
+    fit({"model": model}, loss, schedule, folder, shown=QUIET, means=Means(Processes(), parts))
     return model
 
 
