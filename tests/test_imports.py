@@ -60,6 +60,7 @@ ONLY_IN = {
     "nltk": {"text", "evaluation"},
     "rouge_score": {"evaluation"},
     "sumy": {"evaluation"},
+    "sacrebleu": {"evaluation"},
     "sonar": {"model"},
     "fairseq2": {"model", "hub"},
     "sentencepiece": {"model", "training"},

@@ -17,14 +17,23 @@ from sonar_cli.options import GenerationOptions, ModelRequest, OutputOptions, Ru
 if TYPE_CHECKING:
     from sonar_cli.evaluation.report import Report
 
-_WHAT = "mini|dtype|summaries"
+_WHAT = "mini|codec|dtype|summaries"
 
 
-@click.command(cls=Command, short_help="Measure a model on held-out stories.")
+@click.command(cls=Command, short_help="Measure a model on held-out stories or your texts.")
 @argument("what", type=click.Choice(_WHAT.split("|")), metavar=_WHAT, help="What to measure.")
 @option(
     "--stories", default=300, show_default=True, type=click.IntRange(1), metavar="N",
     help="How many held-out stories.",
+)  # fmt: skip
+@option(
+    "--texts", multiple=True, metavar="PATH",
+    help="For codec: a file, a folder or a glob of texts, each a row of the table; may be given "
+    "several times (default: the held-out stories).",
+)  # fmt: skip
+@option(
+    "--sentences", default=1_000, show_default=True, type=click.IntRange(1), metavar="N",
+    envvar="SONAR_LLM_EVALUATE_SENTENCES", help="For codec: how many sentences of each.",
 )  # fmt: skip
 @reencode
 @model
@@ -33,20 +42,25 @@ _WHAT = "mini|dtype|summaries"
 def evaluate(
     what: str,
     stories: int,
+    texts: tuple[str, ...],
+    sentences: int,
     reencode: bool,
     request: ModelRequest,
     runtime: Runtime,
     output: OutputOptions,
 ) -> int:
-    """Measure a model on held-out stories of the story world and print a table.
+    """Measure a model on held-out stories of the story world, or on texts, and print a table.
 
-    mini: what it gives back and how it continues. dtype: what --dtype costs, beside float32.
+    mini: what it gives back and how it continues. codec: how many sentences of any texts come back
+    exactly, by their length. dtype: what --dtype costs, beside float32.
     summaries: ROUGE-L and METEOR of its summaries, beside the first sentences and sumy's systems.
     """
     from sonar_cli import render
 
     if what == "mini":
         found = _mini(request, runtime, output, stories, GenerationOptions(reencode=reencode))
+    elif what == "codec":
+        found = _codec(request, runtime, output, stories, texts, sentences)
     elif what == "dtype":
         found = _dtype(request, runtime, output, stories)
     else:
@@ -67,6 +81,29 @@ def _mini(
 
     llm = session.open_model(request, runtime, output)
     return mini.run(llm.of_vectors(), count, options=options, progress=_progress("stories", output))
+
+
+def _codec(
+    request: ModelRequest,
+    runtime: Runtime,
+    output: OutputOptions,
+    stories: int,
+    paths: tuple[str, ...],
+    count: int,
+) -> Report:
+    from sonar_cli import render
+    from sonar_cli.evaluation import mini, reconstruction
+    from sonar_cli.training.recipe import Data
+    from sonar_cli.training.texts import documents
+
+    notify = render.Notices(not output.quiet)
+    texts = {
+        path: [each for text in documents(Data(path=path), notify) for each in text]
+        for path in paths
+    }
+    texts = texts or {"the story world": [s for story in mini.held_out(stories) for s in story]}
+    codec = session.open_model(request, runtime, output).codec
+    return reconstruction.run(codec, texts, count, progress=_progress("sentences", output))
 
 
 def _dtype(request: ModelRequest, runtime: Runtime, output: OutputOptions, count: int) -> Report:

@@ -84,8 +84,9 @@ class Train:
     `batch` counts the texts of an update, `micro_batch` those that a process computes at a time (0:
     all), whose gradients are added up. `precision` is autocast's: "auto" is bfloat16 where the
     device multiplies it. With `gradient_checkpointing` layers are computed again in the backward
-    pass, which saves memory. `ema` is the decay of an average of the weights, and `keep` the number
-    of checkpoints.
+    pass, which saves memory. The optimizer "muon" (see `muon.Muon`) learns more from a step, which
+    takes it longer. `ema` is the decay of an average of the weights, and `keep` the number of
+    checkpoints.
     """
 
     steps: int = 1_000
@@ -93,6 +94,7 @@ class Train:
     micro_batch: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
+    optimizer: Literal["adamw", "muon"] = "adamw"
     lr: float = 1e-3
     warmup: int = 100
     weight_decay: float = 0.01

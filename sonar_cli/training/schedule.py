@@ -18,12 +18,12 @@ class Schedule:
     """Number of steps, learning rate, regularization, and how often a run reports and saves.
 
     The learning rate rises linearly to `lr` within `warmup` steps and then falls to 0 along a
-    cosine, or stays with the decay "constant". `weight_decay`, `betas` and `eps` are AdamW's,
-    `clip` the largest norm of the gradient, and `seed` that of the steps' random numbers. With
-    `ema` above 0 the weights that are evaluated and kept are an exponential moving average of the
-    trained ones, with that decay. The log gets the mean loss every `log_every` steps and the
-    evaluation's figures every `evaluate_every`; a checkpoint is written every `save_seconds`, and
-    the last `keep` of them stay.
+    cosine, or stays with the decay "constant". The optimizer is AdamW or, with "muon", `muon.Muon`;
+    `weight_decay`, `betas` and `eps` are AdamW's, `clip` the largest norm of the gradient, and
+    `seed` that of the steps' random numbers. With `ema` above 0 the weights that are evaluated and
+    kept are an exponential moving average of the trained ones, with that decay. The log gets the
+    mean loss every `log_every` steps and the evaluation's figures every `evaluate_every`; a
+    checkpoint is written every `save_seconds`, and the last `keep` of them stay.
     """
 
     steps: int
@@ -40,6 +40,7 @@ class Schedule:
     decay: Literal["cosine", "constant"] = "cosine"
     ema: float = 0.0
     keep: int = 1
+    optimizer: Literal["adamw", "muon"] = "adamw"
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0.
@@ -61,6 +62,7 @@ class Schedule:
             train.steps, train.lr, train.warmup, train.weight_decay, train.clip, train.seed,
             betas=(0.9, train.beta2), eps=train.eps, decay=train.decay, ema=train.ema,
             evaluate_every=train.validate_every, save_seconds=train.save_seconds, keep=train.keep,
+            optimizer=train.optimizer,
         )  # fmt: skip
 
 

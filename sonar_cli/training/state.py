@@ -18,6 +18,7 @@ from sonar_cli.errors import TrainingError, UsageError
 from sonar_cli.training.checkpoint import Checkpoints
 from sonar_cli.training.ema import Average
 from sonar_cli.training.loss import Loss
+from sonar_cli.training.muon import Muon, matrices
 from sonar_cli.training.processes import Processes
 from sonar_cli.training.record import Record, require_same
 from sonar_cli.training.schedule import FREE, Schedule, step_seed
@@ -91,14 +92,7 @@ class Run:
         self.trained = {
             name: each for name, each in objective.named_parameters() if each.requires_grad
         }
-        self.optimizer = torch.optim.AdamW(
-            list(self.trained.values()),
-            lr=schedule.lr,
-            weight_decay=schedule.weight_decay,
-            betas=schedule.betas,
-            eps=schedule.eps,
-            fused=True,
-        )
+        self.optimizer = _optimizer(objective, schedule, self.processes.sharded)
         if schedule.ema and self.processes.sharded:
             raise UsageError("an average of divided weights is not kept: train.ema=0 with FSDP")
         self.average = Average(self.trained, schedule.ema)
@@ -229,6 +223,22 @@ class Run:
                 "these texts"
             )
         return value
+
+
+def _optimizer(objective: nn.Module, schedule: Schedule, sharded: bool) -> torch.optim.AdamW:
+    trained = [each for each in objective.parameters() if each.requires_grad]
+    settings: dict[str, Any] = {
+        "lr": schedule.lr,
+        "weight_decay": schedule.weight_decay,
+        "betas": schedule.betas,
+        "eps": schedule.eps,
+        "fused": True,
+    }
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(trained, **settings)
+    if sharded:
+        raise UsageError("muon takes whole matrices: train.optimizer=adamw with FSDP")
+    return Muon(trained, matrices(objective), **settings)
 
 
 def _record(objective: nn.Module, schedule: Schedule, recipe: Mapping[str, Any]) -> Record:
