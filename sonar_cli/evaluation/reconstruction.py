@@ -66,10 +66,9 @@ def _drawn(name: str, sentences: Sequence[str], count: int, seed: int) -> list[s
 
 
 def _given_back(codec: Codec, sentences: Iterator[str]) -> Iterator[_Back]:
-    tokenizer = codec.tokenizer
     while together := list(islice(sentences, _TOGETHER)):
         for text, decoded in zip(together, codec.decode(codec.encode(together)), strict=True):
-            wanted = tokenizer.decode(tokenizer.pieces(text))
+            wanted = codec.tokenizer.written(text)
             yield _Back(len(text.split()), decoded.text == wanted, chrf(wanted, decoded.text))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import Batches
 from sonar_cli.training.loop import Shown, fit
 from sonar_cli.training.loss import Loss
+from sonar_cli.training.normalization import tsv
 from sonar_cli.training.objectives import reconstruction_loss
 from sonar_cli.training.recipe import CodecShape
 from sonar_cli.training.schedule import Schedule
@@ -34,14 +36,28 @@ from sonar_cli.training.state import Means, PartLoss
 def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Tokenizer:
     """Train a SentencePiece unigram model of at most so many pieces; load it if it is there.
 
-    Bytes are pieces, so every text can be written. English is its only language. Raises UsageError
-    for fewer pieces than the texts have characters.
+    It writes text by `normalization.rules`. Bytes are pieces, so every text can be written. English
+    is its only language. Raises UsageError for fewer pieces than the texts have characters.
     """
     file = folder / TOKENIZER_FILES[0]
     if not file.exists():
-        import sentencepiece
+        model = _sentencepiece(texts, vocabulary)
+        folder.mkdir(parents=True, exist_ok=True)
+        languages = json.dumps({"additional_special_tokens": [ENGLISH]}, indent=2) + "\n"
+        (folder / LANGUAGE_FILES[0]).write_text(languages, encoding="utf-8")
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(model)
+        os.replace(partial, file)
+    return Tokenizer.load(folder)
 
-        model = io.BytesIO()
+
+def _sentencepiece(texts: Iterable[str], vocabulary: int) -> bytes:
+    import sentencepiece
+
+    model = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "normalization.tsv"
+        table.write_text(tsv(), encoding="utf-8")
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(texts),
@@ -51,7 +67,7 @@ def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Toke
                 hard_vocab_limit=False,
                 byte_fallback=True,
                 character_coverage=1.0,
-                normalization_rule_name="nmt_nfkc",
+                normalization_rule_tsv=str(table),
                 input_sentence_size=200_000,
                 shuffle_input_sentence=False,
                 num_threads=1,
@@ -60,13 +76,7 @@ def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Toke
         except RuntimeError as error:
             why = str(error).partition("] ")[2].partition(". Increase")[0]
             raise UsageError(f"no tokenizer of {vocabulary} pieces: {why or error}") from None
-        folder.mkdir(parents=True, exist_ok=True)
-        languages = json.dumps({"additional_special_tokens": [ENGLISH]}, indent=2) + "\n"
-        (folder / LANGUAGE_FILES[0]).write_text(languages, encoding="utf-8")
-        partial = file.with_suffix(".partial")
-        partial.write_bytes(model.getvalue())
-        os.replace(partial, file)
-    return Tokenizer.load(folder)
+    return model.getvalue()
 
 
 def build_codec(tokenizer: Tokenizer, shape: CodecShape) -> NativeCodec:
@@ -132,9 +142,13 @@ def fit_codec(
 
 
 def share_exact(codec: NativeCodec, texts: Sequence[str], **how: Any) -> float:
-    """Return the share of texts that come back letter for letter; `how` goes to `decode`."""
+    """Return the share of texts that come back as the tokenizer writes them.
+
+    `how` goes to `decode`.
+    """
     decoded = codec.decode(codec.encode(texts), **how)
-    return sum(each.text == text for each, text in zip(decoded, texts, strict=True)) / len(texts)
+    wanted = map(codec.tokenizer.written, texts)
+    return sum(each.text == text for each, text in zip(decoded, wanted, strict=True)) / len(texts)
 
 
 def codec_loss(

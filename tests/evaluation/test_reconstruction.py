@@ -26,15 +26,13 @@ class Words:
         self.lost = lost
         self.tokenizer = self
 
-    def pieces(self, text: str) -> str:
+    def written(self, text: str) -> str:
         return text.replace("“", '"').replace("”", '"')
 
     def encode(self, sentences: Sequence[str]) -> list[str]:
-        return [self.pieces(each) for each in sentences]
+        return [self.written(each) for each in sentences]
 
-    def decode(self, vectors: Any) -> Any:
-        if isinstance(vectors, str):
-            return vectors
+    def decode(self, vectors: Sequence[str]) -> list[Any]:
         return [SimpleNamespace(text=each.replace(self.lost, "")) for each in vectors]
 
 

@@ -80,6 +80,10 @@ class Tokenizer:
         """Return the ids of the text's pieces, without language token and eos."""
         return [piece + 1 for piece in self._pieces.encode(text)]
 
+    def written(self, text: str) -> str:
+        """Return the text as the tokenizer writes it: normalized, with `⁇` for unknown pieces."""
+        return self.decode(self.pieces(text))
+
     def source(self, text: str, lang: str) -> list[int]:
         """Return the encoder's input: `[lang] pieces [eos]`."""
         return [self.lang_id(lang), *self.pieces(text), EOS]
