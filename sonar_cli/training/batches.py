@@ -18,6 +18,9 @@ Ints = npt.NDArray[np.int64]
 # Rows are sorted by length within a pool of this many batches. A larger pool means less padding,
 # a smaller one more random batches.
 _POOL = 50
+# Rows grow longer in so many stages.
+_STAGES = 4
+_PARTS = range(1, _STAGES + 1)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,27 @@ class Batches:
             batches += [part[cut - self.batch_size : cut] for cut in cuts]
         mixed = random.permutation(len(batches))
         return [batches[i] for i in mixed] or [order]
+
+
+class GrowingBatches:
+    """Batches of short rows at first, and of longer ones step by step.
+
+    In the first quarter of `steps` they are of the shortest quarter of the rows, in the second of
+    the shorter half, in the third of all but the longest quarter, and from then on of all.
+    """
+
+    def __init__(self, lengths: Ints, batch_size: int, seed: int, steps: int) -> None:
+        order = np.argsort(lengths, kind="stable")
+        self._rows = [order[: max(1, len(order) * part // _STAGES)] for part in _PARTS]
+        self._batches = [
+            Batches(lengths[rows], min(batch_size, len(rows)), seed) for rows in self._rows
+        ]
+        self._steps = steps
+
+    def at(self, step: int) -> Ints:
+        """Return the row numbers of a step's batch (batch_size,); all rows if they are fewer."""
+        stage = min(step * _STAGES // max(1, self._steps), _STAGES - 1) if self._steps else -1
+        return self._rows[stage][self._batches[stage].at(step)]
 
 
 def parts_of(batch: int, micro_batch: int, processes: int) -> int:

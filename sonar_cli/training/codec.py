@@ -6,7 +6,8 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK, Tokenizer
 from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_FILES
 from sonar_cli.model.shapes import DECODER_MAX_LEN, ENCODER_MAX_LEN, TransformerConfig
 from sonar_cli.options import ENGLISH
-from sonar_cli.training.batches import Batches
+from sonar_cli.training.batches import GrowingBatches
 from sonar_cli.training.loop import Shown, fit
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.normalization import tsv
@@ -31,6 +32,8 @@ from sonar_cli.training.recipe import CodecShape
 from sonar_cli.training.schedule import Schedule
 from sonar_cli.training.sentences import Sentences
 from sonar_cli.training.state import Means, PartLoss
+
+_RULES = "normalization.tsv"
 
 
 def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -55,9 +58,8 @@ def _sentencepiece(texts: Iterable[str], vocabulary: int) -> bytes:
     import sentencepiece
 
     model = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "normalization.tsv"
-        table.write_text(tsv(), encoding="utf-8")
+    with _new_folder():
+        Path(_RULES).write_text(tsv(), encoding="utf-8")
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(texts),
@@ -67,7 +69,7 @@ def _sentencepiece(texts: Iterable[str], vocabulary: int) -> bytes:
                 hard_vocab_limit=False,
                 byte_fallback=True,
                 character_coverage=1.0,
-                normalization_rule_tsv=str(table),
+                normalization_rule_tsv=_RULES,
                 input_sentence_size=200_000,
                 shuffle_input_sentence=False,
                 num_threads=1,
@@ -77,6 +79,18 @@ def _sentencepiece(texts: Iterable[str], vocabulary: int) -> bytes:
             why = str(error).partition("] ")[2].partition(". Increase")[0]
             raise UsageError(f"no tokenizer of {vocabulary} pieces: {why or error}") from None
     return model.getvalue()
+
+
+@contextmanager
+def _new_folder() -> Iterator[None]:
+    """Work in a folder of its own: SentencePiece writes the path of its rules into the model."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
 
 
 def build_codec(tokenizer: Tokenizer, shape: CodecShape) -> NativeCodec:
@@ -104,6 +118,7 @@ def fit_codec(
     batch: int,
     noise: float = 0.0,
     masked: float = 0.0,
+    grow: float = 0.0,
     means: Means | None = None,
     shown: Shown | None = None,
     resume: bool = True,
@@ -111,12 +126,14 @@ def fit_codec(
     """Train a codec, in place, to give sentences back from their vectors; return it frozen.
 
     `noise` on the vectors is in units of their RMS. With `masked` that share of the pieces that
-    the encoder reads is unknown to it, and the decoder has to write them all the same. At each
-    validation the share of `probe` that comes back exactly is logged.
+    the encoder reads is unknown to it, and the decoder has to write them all the same. In the first
+    part `grow` of the steps sentences grow longer. At each validation the share of `probe` that
+    comes back exactly is logged.
     """
     encoder, decoder = codec.encoder, codec.decoder
     parts = means.parts if means else 1
-    loss = codec_loss(codec, sentences, batch, schedule.seed, parts, noise, masked)
+    growing = int(grow * schedule.steps)
+    loss = codec_loss(codec, sentences, batch, schedule.seed, parts, noise, masked, growing)
 
     def exact(step: int) -> Mapping[str, float]:
         return {"exact": share_exact(codec, probe, beam_size=1, max_tokens=40, batch_size=100)}
@@ -125,6 +142,7 @@ def fit_codec(
         "codec_batch": batch,
         "noise": noise,
         "masked": masked,
+        "growing": growing,
         "sentences": sentences.digest,
         "encoder": asdict(encoder.config),
         "decoder": asdict(decoder.config),
@@ -159,9 +177,13 @@ def codec_loss(
     parts: int,
     noise: float = 0.0,
     masked: float = 0.0,
+    growing: int = 0,
 ) -> PartLoss:
-    """Return the loss of a part of a step's batch: `batch` of the sentences in `parts` parts."""
-    batches = Batches(sentences.lengths, min(batch, len(sentences)), seed)
+    """Return the loss of a part of a step's batch: `batch` of the sentences in `parts` parts.
+
+    In the first `growing` steps they are short at first.
+    """
+    batches = GrowingBatches(sentences.lengths, min(batch, len(sentences)), seed, growing)
 
     def loss(step: int, part: int) -> Loss:
         written = sentences.target(batches.at(step)[part::parts], codec.device)

@@ -168,7 +168,7 @@ def _first_texts(folder: Path, recipe: Recipe, codec: NativeCodec) -> Corpus:
     lines.mkdir()
     for number, text in enumerate(texts):
         (lines / f"{number:04}.txt").write_text("\n\n".join(text), encoding="utf-8")
-    few = replace(data, path=str(lines))
+    few = replace(data, path=str(lines), world=False)
     return prepare(folder / "corpus", few, codec, None, "", False, lambda line: None)
 
 

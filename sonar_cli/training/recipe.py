@@ -23,9 +23,10 @@ class Data:
 
     `path` is "world", a file, a folder, a glob, or "hub:" and a data set's name or local folder;
     `split` names that data set's part, `column` the text in rows of it, of Parquet and JSON Lines.
-    Of the world `stories` are written; with `summaries` every second one is followed by
-    "Summary of the text." and its summary. A text's sentences beyond `max_sentences` make further
-    texts, or are dropped with `cut`; a summary stays whole, behind the last of them.
+    With `world` the story world's come beside these. Of the world `stories` are written; with
+    `summaries` every second one is followed by "Summary of the text." and its summary. A text's
+    sentences beyond `max_sentences` make further texts, or are dropped with `cut`; a summary stays
+    whole, behind the last of them.
 
     `valid` and `test` are the shares of the texts that are kept for validation and for a test,
     chosen by a hash of the text, so that none ever moves. `workers` is the number of processes that
@@ -35,6 +36,7 @@ class Data:
     path: str = WORLD
     column: str = "text"
     split: str = "train"
+    world: bool = False
     stories: int = 8_000
     summaries: bool = False
     max_sentences: int = 32
@@ -123,12 +125,20 @@ class CodecShape:
 
 @dataclass(frozen=True)
 class CodecObjective:
-    """What a codec has to bear: noise on the vector in units of its RMS, masked pieces in the
-    input, and a share of random words and letters among the sentences."""
+    """What a codec has to bear, and on which sentences.
+
+    `noise` is that on the vector, in units of its RMS, `masked` the share of pieces that the
+    encoder does not see. For each sentence of the texts there are `made` of their words (see
+    `breadth`). Sentences of more than `longest` tokens are left out (0: none). In the first part
+    `grow` of the steps the shortest quarter of the sentences is learned, then the shorter half, and
+    so on.
+    """
 
     noise: float = 0.2
     masked: float = 0.0
-    random: float = 0.05
+    made: float = 0.05
+    longest: int = 0
+    grow: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -196,6 +206,13 @@ class CodecRecipe:
     def __post_init__(self) -> None:
         sizes = ("width", "layers", "heads", "encoder_ffn", "decoder_ffn", "vocabulary")
         _check(self.data, self.train, self.model, sizes)
+        objective = self.objective
+        for name in ("noise", "made", "longest"):
+            if getattr(objective, name) < 0:
+                raise UsageError(f"objective.{name} is at least 0, not {getattr(objective, name)}")
+        for name in ("masked", "grow"):
+            if not 0 <= getattr(objective, name) <= 1:
+                raise UsageError(f"objective.{name} is from 0 to 1, not {getattr(objective, name)}")
         if self.model.width % self.model.heads:
             raise UsageError(
                 f"model.heads {self.model.heads} does not divide model.width {self.model.width}"
@@ -260,8 +277,11 @@ def _check_data(data: Data) -> None:
         raise UsageError(f"data.test is a share from 0 to below 1, not {data.test}")
     if data.valid + data.test >= 1:
         raise UsageError("data.valid and data.test leave nothing to train on; together below 1")
-    if data.summaries and data.path != WORLD:
-        raise UsageError("data.summaries are those of the story world; leave it out for own texts")
+    if data.summaries and data.path != WORLD and not data.world:
+        raise UsageError(
+            "data.summaries are those of the story world; leave it out for own texts, or add "
+            "data.world=true"
+        )
     for name in ("path", "column", "split"):
         if not getattr(data, name).strip():
             raise UsageError(f"data.{name} is empty")
@@ -305,7 +325,10 @@ def read(name: str, changes: Sequence[str] = (), seed: int | None = None) -> Any
         raise UsageError(f"{name}: no recipe in TOML ({error})") from None
     raw = schema.parse(text, name)
     for change in changes:
-        schema.override(raw, change)
+        # The texts of a codec and of the system on it are the same.
+        both = raw.get("system") == "model" and change.startswith("data.")
+        for table in ("codec.", "predictor.") if both else ("",):
+            schema.override(raw, f"{table}{change}")
     if "system" not in raw:
         known = ", ".join([*get_args(Kind), "codec", "model"])
         raise UsageError(f"{name}: system is missing; one of {known}")

@@ -23,6 +23,7 @@ from sonar_cli.model.formats.codec import (
 )
 from sonar_cli.model.recompute import set_recompute
 from sonar_cli.options import ModelPaths
+from sonar_cli.training.breadth import varied
 from sonar_cli.training.codec import build_codec, fit_codec, share_exact, train_tokenizer
 from sonar_cli.training.corpus import made_of, prepare_texts
 from sonar_cli.training.export import copy_notes, moved_whole
@@ -35,7 +36,6 @@ from sonar_cli.training.sentences import (
     Sentences,
     held_out,
     of_corpus,
-    random_like,
     repeats,
     sample,
     weighted,
@@ -85,7 +85,7 @@ def train_codec(
     set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
     fit_codec(
         codec, sentences, probe, Schedule.of(how), out / "codec",
-        batch=how.batch, noise=objective.noise, masked=objective.masked,
+        batch=how.batch, noise=objective.noise, masked=objective.masked, grow=objective.grow,
         means=means_of(how, min(how.batch, len(sentences)), processes, device),
         shown=Shown("codec", place.progress, place.log_to), resume=resume,
     )  # fmt: skip
@@ -107,9 +107,12 @@ def _sentences(
     corpus = prepare_texts(
         folder, recipe.data, tokenizer, files, identity, place.progress, place.notify
     )
-    count = int(recipe.objective.random * repeats(corpus).sum())
-    extra = random_like(known, count, recipe.train.seed)
-    return of_corpus(corpus, extra, tokenizer), held_out(corpus, folder, _PROBE)
+    objective = recipe.objective
+    extra = varied(known, int(objective.made * repeats(corpus).sum()), recipe.train.seed)
+    return (
+        of_corpus(corpus, extra, tokenizer, objective.longest),
+        held_out(corpus, folder, _PROBE),
+    )
 
 
 def _keep_record(out: Path, recipe: CodecRecipe) -> None:

@@ -1,13 +1,11 @@
-"""What a codec is trained on: sentences as often as the roots of their numbers, and others."""
+"""What a codec is trained on: sentences as often as the roots of their numbers, and made ones."""
 
 from __future__ import annotations
 
 import random
-import re
-import string
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +24,10 @@ from sonar_cli.training.shards import SPECIAL
 from sonar_cli.training.texts import documents, part_of, place_of
 from sonar_cli.training.vectors import read_sentences
 
-# Sentences that the tokenizer and the random words are made of.
-_SAMPLE = 200_000
+# Sentences that the tokenizer and the made sentences are made of.
+_SAMPLE = 500_000
 # Each mark is this share of all sentences.
 _MARKS = 0.01
-_LETTERS = string.ascii_letters + string.digits + "äéñøßçæü" + string.punctuation
 
 
 @dataclass(frozen=True)
@@ -71,18 +68,27 @@ def of_texts(texts: Sequence[str], tokenizer: Tokenizer) -> Sentences:
     return Sentences(_rows(texts, tokenizer), Rows.of([]), np.arange(len(texts)), digest(texts))
 
 
-def of_corpus(corpus: Corpus, extra: Sequence[str], tokenizer: Tokenizer) -> Sentences:
+def of_corpus(
+    corpus: Corpus, extra: Sequence[str], tokenizer: Tokenizer, longest: int = 0
+) -> Sentences:
     """Return the training sentences of a corpus, the marks of all systems, and extra texts.
 
-    Each of the corpus is there as often as `repeats` says.
+    Each of the corpus is there as often as `repeats` says; those of more than `longest` tokens are
+    left out. Raises UsageError where all are.
     """
     often = repeats(corpus)
     rows = _rows(extra, tokenizer)
     order = np.concatenate([
         np.repeat(np.arange(len(often)), often), len(often) + np.arange(len(rows))
     ])  # fmt: skip
-    made = digest([corpus.digest, rows.flat, rows.starts])
-    return Sentences(corpus.tokens, rows, order, made)
+    made = digest([corpus.digest, rows.flat, rows.starts, str(longest)])
+    found = Sentences(corpus.tokens, rows, order, made)
+    if not longest:
+        return found
+    short = order[found.lengths <= longest]
+    if not len(short):
+        raise UsageError(f"objective.longest={longest}: every sentence has more tokens")
+    return replace(found, order=short)
 
 
 def repeats(corpus: Corpus) -> Ints:
@@ -133,12 +139,6 @@ def sample(data: Data, seed: int) -> list[str]:
     return found
 
 
-def random_like(sentences: Iterable[str], count: int, seed: int) -> list[str]:
-    """Return random texts of the words of sentences; see `random_texts`."""
-    words = {word for sentence in sentences for word in re.findall(r"\w+", sentence.lower())}
-    return list(random_texts(words, count, seed)) if words else []
-
-
 def weighted(sentences: Iterable[str]) -> list[str]:
     """Return sentences, sorted, each as often as the root of its number, rounded down.
 
@@ -147,22 +147,6 @@ def weighted(sentences: Iterable[str]) -> list[str]:
     """
     counts = Counter(sentences)
     return [text for text in sorted(counts) for _ in range(int(counts[text] ** 0.5))]
-
-
-def random_texts(words: Iterable[str], count: int, seed: int) -> Iterator[str]:
-    """Yield random words and, every fourth time, random characters.
-
-    Without them, pieces and word orders that the texts never have would stay untrained.
-    """
-    draw = random.Random(seed)
-    known = sorted(words)
-    for number in range(count):
-        if number % 4:
-            salad = [known[draw.randrange(len(known))] for _ in range(draw.randrange(2, 7))]
-            yield " ".join(salad).capitalize() + ".?!"[draw.randrange(3)]
-        else:
-            size = draw.randrange(2, 9)
-            yield "".join(_LETTERS[draw.randrange(len(_LETTERS))] for _ in range(size))
 
 
 def _rows(texts: Sequence[str], tokenizer: Tokenizer) -> Rows:

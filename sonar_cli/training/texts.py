@@ -53,16 +53,16 @@ def sources(data: Data, notify: Notify) -> Iterator[Source]:
 
     Tells and raises what `documents` does.
     """
-    if data.path == WORLD:
-        yield from range(data.stories)
-    elif data.path.startswith(HUB):
+    if data.path.startswith(HUB):
         name = os.path.expanduser(data.path.removeprefix(HUB))
         try:
             yield from rows.data_set(name, data.split, data.column, notify)
         except InputError as error:
             raise UsageError(str(error)) from None
-    else:
+    elif data.path != WORLD:
         yield from _from_files(data, notify)
+    if data.path == WORLD or data.world:
+        yield from range(data.stories)
 
 
 def sentences_of(source: Source, data: Data) -> list[str]:

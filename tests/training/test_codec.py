@@ -18,7 +18,7 @@ from sonar_cli.training import sentences
 from sonar_cli.training.codec import _masked
 from sonar_cli.training.corpus import Corpus, prepare_texts
 from sonar_cli.training.recipe import Data
-from sonar_cli.training.sentences import held_out, of_corpus, random_texts
+from sonar_cli.training.sentences import held_out, of_corpus
 from sonar_cli.training.texts import documents, part_of, place_of
 from tests.training.dying import killed
 
@@ -152,8 +152,16 @@ def test_a_text_of_one_sentence_is_one_for_a_codec(tmp_path: Path) -> None:
     assert len(of_corpus(corpus, [], tokenizer)) == 1 + 4
 
 
-def test_random_texts_depend_on_the_seed_alone() -> None:
-    assert list(random_texts({"a", "b"}, 20, 1)) == list(random_texts({"b", "a"}, 20, 1))
+def test_long_sentences_are_left_out(tmp_path: Path) -> None:
+    texts = ["Tom ran.", "Tom ran and ran and ran and ran and ran. Ben ran.", "Ann ran. Ben hid."]
+    corpus, tokenizer = _codec_corpus(tmp_path, texts)
+    whole = of_corpus(corpus, ["Ann hid."], tokenizer)
+    longest = int(whole.lengths.max()) - 1
+    short = of_corpus(corpus, ["Ann hid."], tokenizer, longest)
+    assert len(short) == sum(whole.lengths <= longest) < len(whole)
+    assert short.lengths.max() <= longest and short.digest != whole.digest
+    with pytest.raises(UsageError, match=r"objective\.longest=2: every sentence has more"):
+        of_corpus(corpus, [], tokenizer, 2)
 
 
 def test_a_sample_is_of_training_texts(tmp_path: Path, monkeypatch) -> None:
