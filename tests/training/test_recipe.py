@@ -47,6 +47,14 @@ def test_the_authors_numbers() -> None:
         assert (train.lr, train.weight_decay, train.beta2, train.eps) == (5e-4, 0.01, 0.999, 1e-5)
 
 
+def test_the_texts_of_a_whole_model_are_those_of_both_its_parts() -> None:
+    changes = ["data.path=notes/", "data.valid=0.1", "predictor.data.path=tales/"]
+    read = recipe.read("mini", changes)
+    assert isinstance(read, recipe.ModelRecipe)
+    assert (read.codec.data.path, read.predictor.data.path) == ("notes/", "tales/")
+    assert read.codec.data.valid == read.predictor.data.valid == 0.1
+
+
 def test_a_file_and_its_changes(file: Path) -> None:
     assert recipe.read(str(file)).train.steps == 5
     changes = [

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from sonar_cli.errors import UsageError
 from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.training import texts as t
-from sonar_cli.training.recipe import Data
+from sonar_cli.training.recipe import Data, Recipe
 from sonar_cli.world import stories as world
 from tests.hub_server import serving
 
@@ -193,6 +193,22 @@ def test_every_second_story_has_its_summary() -> None:
         summary = [SUMMARY_CUE, *story.summary] if number % 2 else []
         assert told[number] == [*story.sentences, *summary]
         assert t.place_of(told[number]) == t.place_of(plain[number]), "it stays in its part"
+
+
+def test_the_world_beside_own_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(TWO)
+    own = Data(str(tmp_path))
+    both = Data(str(tmp_path), world=True, stories=3, summaries=True)
+    alone = Data(stories=3, summaries=True)
+    assert list(t.documents(both, print)) == [
+        *t.documents(own, print),
+        *t.documents(alone, print),
+    ]
+    assert len(list(t.documents(Data(world=True, stories=3), print))) == 3, "never twice"
+    assert t.fingerprint(both) == t.fingerprint(own)
+    with pytest.raises(UsageError, match=r"add data\.world=true"):
+        Recipe("sonar-llm", data=Data(str(tmp_path), summaries=True))
+    Recipe("sonar-llm", data=both)
 
 
 def test_the_fingerprint_is_that_of_the_files(tmp_path: Path) -> None:
