@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from sonar_cli.options import GenerationOptions, ModelRequest, OutputOptions, Ru
 if TYPE_CHECKING:
     from sonar_cli.evaluation.report import Report
 
-_WHAT = "mini|codec|dtype|summaries"
+_WHAT = "mini|codec|continuations|dtype|summaries"
 
 
 @click.command(cls=Command, short_help="Measure a model on held-out stories or your texts.")
@@ -28,8 +28,16 @@ _WHAT = "mini|codec|dtype|summaries"
 )  # fmt: skip
 @option(
     "--texts", multiple=True, metavar="PATH",
-    help="For codec: a file, a folder or a glob of texts, each a row of the table; may be given "
-    "several times (default: the held-out stories).",
+    help="For codec and continuations: a file, a folder or a glob of texts; may be given several "
+    "times (default: the held-out stories).",
+)  # fmt: skip
+@option(
+    "--known", multiple=True, metavar="PATH",
+    help="For continuations: texts whose words are words, beside WordNet's.",
+)  # fmt: skip
+@option(
+    "--show", default=0, show_default=True, type=click.IntRange(0), metavar="N",
+    envvar="SONAR_LLM_EVALUATE_SHOW", help="For continuations: print the first of them.",
 )  # fmt: skip
 @option(
     "--sentences", default=1_000, show_default=True, type=click.IntRange(1), metavar="N",
@@ -43,6 +51,8 @@ def evaluate(
     what: str,
     stories: int,
     texts: tuple[str, ...],
+    known: tuple[str, ...],
+    show: int,
     sentences: int,
     reencode: bool,
     request: ModelRequest,
@@ -52,7 +62,8 @@ def evaluate(
     """Measure a model on held-out stories of the story world, or on texts, and print a table.
 
     mini: what it gives back and how it continues. codec: how many sentences of any texts come back
-    exactly, by their length. dtype: what --dtype costs, beside float32.
+    exactly, by their length. continuations: how it continues any texts, in words and sentences of
+    its own, and how likely it finds what truly follows. dtype: what --dtype costs, beside float32.
     summaries: ROUGE-L and METEOR of its summaries, beside the first sentences and sumy's systems.
     """
     from sonar_cli import render
@@ -61,6 +72,8 @@ def evaluate(
         found = _mini(request, runtime, output, stories, GenerationOptions(reencode=reencode))
     elif what == "codec":
         found = _codec(request, runtime, output, stories, texts, sentences)
+    elif what == "continuations":
+        found = _continuations(request, runtime, output, stories, texts, known, show)
     elif what == "dtype":
         found = _dtype(request, runtime, output, stories)
     else:
@@ -91,19 +104,46 @@ def _codec(
     paths: tuple[str, ...],
     count: int,
 ) -> Report:
-    from sonar_cli import render
     from sonar_cli.evaluation import mini, reconstruction
+
+    texts = {path: [each for text in _texts(path, output) for each in text] for path in paths} or {
+        "the story world": [s for story in mini.held_out(stories) for s in story]
+    }
+    codec = session.open_model(request, runtime, output).codec
+    return reconstruction.run(codec, texts, count, progress=_progress("sentences", output))
+
+
+def _continuations(
+    request: ModelRequest,
+    runtime: Runtime,
+    output: OutputOptions,
+    count: int,
+    paths: tuple[str, ...],
+    known: tuple[str, ...],
+    shown: int,
+) -> Report:
+    from sonar_cli.evaluation import continuations, mini
+    from sonar_cli.evaluation.metrics import words
+    from sonar_cli.world.stories import vocabulary
+
+    texts = [text for path in paths for text in _texts(path, output)]
+    texts = texts or [list(story) for story in mini.held_out(count)]
+    spelled = {
+        word for path in known for text in _texts(path, output) for s in text for word in words(s)
+    }
+    llm = session.open_model(request, runtime, output)
+    return continuations.run(
+        llm.of_vectors(), texts, count, spelled | vocabulary(), shown,
+        progress=_progress("texts", output),
+    )  # fmt: skip
+
+
+def _texts(path: str, output: OutputOptions) -> Iterator[list[str]]:
+    from sonar_cli import render
     from sonar_cli.training.recipe import Data
     from sonar_cli.training.texts import documents
 
-    notify = render.Notices(not output.quiet)
-    texts = {
-        path: [each for text in documents(Data(path=path), notify) for each in text]
-        for path in paths
-    }
-    texts = texts or {"the story world": [s for story in mini.held_out(stories) for s in story]}
-    codec = session.open_model(request, runtime, output).codec
-    return reconstruction.run(codec, texts, count, progress=_progress("sentences", output))
+    return documents(Data(path=path), render.Notices(not output.quiet))
 
 
 def _dtype(request: ModelRequest, runtime: Runtime, output: OutputOptions, count: int) -> Report:
