@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "sonar_cli"
 
 # room or file -> what it may import beside itself; a room's rooms have lines of their own
 BASE = {"errors", "options"}
-CODEC = {*BASE, "model.files", "model.names", "model.recompute", "model.shapes"}
+CODEC = {*BASE, "model.attention", "model.files", "model.names", "model.recompute", "model.shapes"}
 ALLOWED = {
     "__init__": {"api", "options", "text"},
     "__main__": {"cli"},
@@ -25,10 +25,11 @@ ALLOWED = {
     "model.names": set(),
     "model.shapes": {"errors"},
     "model.files": {"errors", "model.names", "model.shapes"},
+    "model.attention": set(),
     "model.recompute": set(),
     "model.fast": {"model.files"},
     "model.codec": CODEC,
-    "model.systems": {*BASE, "model.codec", "model.recompute", "model.shapes"},
+    "model.systems": {*BASE, "model.attention", "model.codec", "model.recompute", "model.shapes"},
     "model.formats": {*CODEC, "model.codec", "model.systems"},
     "model.load": {*CODEC, "model.codec", "model.fast", "model.formats", "model.systems"},
     "model.describe": {*BASE, "model.files", "model.names", "model.shapes"},

@@ -124,7 +124,6 @@ def _continuations(
 ) -> Report:
     from sonar_cli.evaluation import continuations, mini
     from sonar_cli.evaluation.metrics import words
-    from sonar_cli.world.stories import vocabulary
 
     texts = [text for path in paths for text in _texts(path, output)]
     texts = texts or [list(story) for story in mini.held_out(count)]
@@ -133,7 +132,7 @@ def _continuations(
     }
     llm = session.open_model(request, runtime, output)
     return continuations.run(
-        llm.of_vectors(), texts, count, spelled | vocabulary(), shown,
+        llm.of_vectors(), texts, count, spelled, shown,
         progress=_progress("texts", output),
     )  # fmt: skip
 

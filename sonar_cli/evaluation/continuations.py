@@ -26,6 +26,7 @@ from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
 from sonar_cli.options import ENGLISH, GenerationOptions
 from sonar_cli.pipeline import generate_many
 from sonar_cli.training.objectives import decoding_loss
+from sonar_cli.world.stories import vocabulary
 
 # A piece of a text: so many sentences are given, and so many are written or follow at most.
 GIVEN, WRITTEN = 4, 8
@@ -58,12 +59,12 @@ def run(
 ) -> Report:
     """Continue `count` pieces of texts, drawn by `seed`; report four measures with their targets.
 
-    `texts` are lists of sentences. A word is English if it is among `known`, in lower case, or in
-    WordNet. Distinct-2 is the number of different pairs of words that follow each other, divided by
-    the number of pairs; it is divided by that of as many words of the true text. The cross-entropy
-    of the sentences that truly follow, through the decoder, is compared with that of the best
-    single vector for all of them, which is looked for by gradient descent on these very sentences.
-    The report begins with the first `shown` continuations as they are.
+    `texts` are lists of sentences. A word is English if it is among `known`, the story world's
+    words or WordNet's. Distinct-2 is the number of different pairs of words that follow each other,
+    divided by the number of pairs; it is divided by that of as many words of the true text. The
+    cross-entropy of the sentences that truly follow, through the decoder, is compared with that of
+    the best single vector for all of them, which is looked for by gradient descent on these very
+    sentences. The report begins with the first `shown` continuations as they are.
 
     Raises UsageError for a system that is no SONAR-LLM with our own codec, for texts that have no
     piece, and where there is no WordNet.
@@ -120,7 +121,7 @@ def _continued(
 def _text_measures(
     pieces: Sequence[Piece], written: Sequence[Sequence[str]], known: Collection[str]
 ) -> list[Record]:
-    english = _English(known)
+    english = _English({*known, *vocabulary()})
     spelled = [english(word) for new in written for text in new for word in words(text)]
     again = [repeats(piece.given, new) for piece, new in zip(pieces, written, strict=True)]
     ours, theirs = _pairs(written), _pairs([piece.follow for piece in pieces])

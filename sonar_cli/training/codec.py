@@ -96,14 +96,14 @@ def _new_folder() -> Iterator[None]:
 def build_codec(tokenizer: Tokenizer, shape: CodecShape) -> NativeCodec:
     """Build a codec with random weights."""
 
-    def half(ffn: int, max_len: int) -> TransformerConfig:
+    def half(layers: int, ffn: int, max_len: int) -> TransformerConfig:
         return TransformerConfig(
-            tokenizer.vocab_size, shape.width, shape.layers, shape.heads, ffn, max_len
+            tokenizer.vocab_size, shape.width, layers, shape.heads, ffn, max_len
         )
 
     return NativeCodec(
-        TextEncoder(half(shape.encoder_ffn, ENCODER_MAX_LEN)),
-        TextDecoder(half(shape.decoder_ffn, DECODER_MAX_LEN)),
+        TextEncoder(half(shape.layers, shape.encoder_ffn, ENCODER_MAX_LEN)),
+        TextDecoder(half(shape.decoder_layers or shape.layers, shape.decoder_ffn, DECODER_MAX_LEN)),
         tokenizer,
     )
 

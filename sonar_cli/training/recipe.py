@@ -113,10 +113,14 @@ class Train:
 
 @dataclass(frozen=True)
 class CodecShape:
-    """Shape of a codec: `width` is the vector's size D, `vocabulary` the most pieces."""
+    """Shape of a codec: `width` is the vector's size D, `vocabulary` the most pieces.
+
+    The decoder has `decoder_layers`, or with 0 as many as the encoder, which has `layers`.
+    """
 
     width: int = 256
     layers: int = 2
+    decoder_layers: int = 0
     heads: int = 4
     encoder_ffn: int = 768
     decoder_ffn: int = 1_024
@@ -206,6 +210,8 @@ class CodecRecipe:
     def __post_init__(self) -> None:
         sizes = ("width", "layers", "heads", "encoder_ffn", "decoder_ffn", "vocabulary")
         _check(self.data, self.train, self.model, sizes)
+        if self.model.decoder_layers < 0:
+            raise UsageError(f"model.decoder_layers is at least 0, not {self.model.decoder_layers}")
         objective = self.objective
         for name in ("noise", "made", "longest"):
             if getattr(objective, name) < 0:

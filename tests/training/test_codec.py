@@ -190,6 +190,13 @@ def test_nothing_goes_on_from_a_codec_alone(trained: Path, capsys, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_deeper_decoder(capsys, tmp_path: Path) -> None:
+    assert _train(capsys, tmp_path, "model.decoder_layers=2", "train.steps=1")[0] == 0
+    codec = SonarLLM.load(str(tmp_path), device="cpu").codec
+    assert (len(codec.encoder.layers), len(codec.decoder.layers)) == (1, 2)  # type: ignore[union-attr]
+    assert _train(capsys, tmp_path / "no", "model.decoder_layers=-1")[0] == 2
+
+
 def test_a_dry_run_says_what_it_takes(capsys, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["train", "codec", *SMALL, "--dry-run", "--device", "cpu", "--threads", "1"]) == 0

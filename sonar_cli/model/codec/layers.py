@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonar_cli.model.attention import attention
+
 # fairseq counts positions from pad index + 1, and SONAR was trained with pad index 1.
 FIRST_POSITION = 2
 
@@ -96,9 +98,7 @@ class SelfAttention(nn.Module):
         `mask`, bool and broadcast to (N, h, S, T), is True where a query may attend. `dropout` is
         that of the attention weights.
         """
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=causal, dropout_p=dropout
-        )
+        mixed = attention(q, k, v, mask, causal, dropout)
         # (N, h, S, hd) -> (N, S, h * hd)
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonar_cli.model.attention import attention
 from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.recompute import through
 from sonar_cli.model.shapes import TwoTowerConfig
@@ -68,7 +69,7 @@ class CrossAttention(nn.Module):
         `mask` (B or 1, T, S) bool is True where x may attend.
         """
         q, k, v = map(self._split, (self.q(x), self.k(contexts), self.v(contexts)))
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.unsqueeze(1))
+        mixed = attention(q, k, v, mask.unsqueeze(1))
         # (B, heads, T, head size) -> (B, T, heads * head size)
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonar_cli.model.attention import attention
 from sonar_cli.model.recompute import through
 from sonar_cli.model.shapes import LlamaConfig, RopeScaling
 
@@ -155,9 +156,7 @@ class Attention(nn.Module):
         if q.shape[2] == 1 and place.mask is None and q.is_cpu:
             mixed = _attend_alone(q, k, v)
         else:
-            mixed = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=place.mask, is_causal=place.causal, enable_gqa=self.grouped
-            )
+            mixed = attention(q, k, v, place.mask, place.causal, grouped=self.grouped)
         # (B, heads, T, head size) -> (B, T, heads * head size)
         merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return merged
