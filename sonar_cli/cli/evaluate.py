@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import machine, model, reencode, report
-from sonar_cli.errors import UsageError
 from sonar_cli.options import GenerationOptions, ModelRequest, OutputOptions, Runtime
-
-if TYPE_CHECKING:
-    from sonar_cli.evaluation.report import Report
 
 _WHAT = "mini|codec|continuations|dtype|summaries"
 
@@ -67,121 +58,19 @@ def evaluate(
     summaries: ROUGE-L and METEOR of its summaries, beside the first sentences and sumy's systems.
     """
     from sonar_cli import render
+    from sonar_cli.cli import evaluations
 
+    of = evaluations.Measured(request, runtime, output, stories, texts)
     if what == "mini":
-        found = _mini(request, runtime, output, stories, GenerationOptions(reencode=reencode))
+        found = evaluations.mini(of, GenerationOptions(reencode=reencode))
     elif what == "codec":
-        found = _codec(request, runtime, output, stories, texts, sentences)
+        found = evaluations.codec(of, sentences)
     elif what == "continuations":
-        found = _continuations(request, runtime, output, stories, texts, known, show)
+        found = evaluations.continuation(of, known, show)
     elif what == "dtype":
-        found = _dtype(request, runtime, output, stories)
+        found = evaluations.dtype(of)
     else:
-        found = _summaries(request, runtime, output, stories)
+        found = evaluations.summary(of)
     with render.opened(output.path) as out:
         render.print_report(found, output.format, out)
     return 0
-
-
-def _mini(
-    request: ModelRequest,
-    runtime: Runtime,
-    output: OutputOptions,
-    count: int,
-    options: GenerationOptions,
-) -> Report:
-    from sonar_cli.evaluation import mini
-
-    llm = session.open_model(request, runtime, output)
-    return mini.run(llm.of_vectors(), count, options=options, progress=_progress("stories", output))
-
-
-def _codec(
-    request: ModelRequest,
-    runtime: Runtime,
-    output: OutputOptions,
-    stories: int,
-    paths: tuple[str, ...],
-    count: int,
-) -> Report:
-    from sonar_cli.evaluation import mini, reconstruction
-
-    texts = {path: [each for text in _texts(path, output) for each in text] for path in paths} or {
-        "the story world": [s for story in mini.held_out(stories) for s in story]
-    }
-    codec = session.open_model(request, runtime, output).codec
-    return reconstruction.run(codec, texts, count, progress=_progress("sentences", output))
-
-
-def _continuations(
-    request: ModelRequest,
-    runtime: Runtime,
-    output: OutputOptions,
-    count: int,
-    paths: tuple[str, ...],
-    known: tuple[str, ...],
-    shown: int,
-) -> Report:
-    from sonar_cli.evaluation import continuations, mini
-    from sonar_cli.evaluation.metrics import words
-
-    texts = [text for path in paths for text in _texts(path, output)]
-    texts = texts or [list(story) for story in mini.held_out(count)]
-    spelled = {
-        word for path in known for text in _texts(path, output) for s in text for word in words(s)
-    }
-    llm = session.open_model(request, runtime, output)
-    return continuations.run(
-        llm.of_vectors(), texts, count, spelled, shown,
-        progress=_progress("texts", output),
-    )  # fmt: skip
-
-
-def _texts(path: str, output: OutputOptions) -> Iterator[list[str]]:
-    from sonar_cli import render
-    from sonar_cli.training.recipe import Data
-    from sonar_cli.training.texts import documents
-
-    return documents(Data(path=path), render.Notices(not output.quiet))
-
-
-def _dtype(request: ModelRequest, runtime: Runtime, output: OutputOptions, count: int) -> Report:
-    from sonar_cli import render
-    from sonar_cli.evaluation import mini, precision
-
-    if runtime.dtype in ("auto", "float32"):
-        raise UsageError("what is to be compared to float32? add --dtype int8, for one")
-    if request.codec != "native":
-        raise UsageError("only our own codec is compared; leave out --codec sonar-space")
-    exact, other = (
-        session.open_model(request, replace(runtime, dtype=dtype), output)
-        for dtype in ("float32", runtime.dtype)
-    )
-    return precision.run(
-        exact.of_vectors(),
-        other.of_vectors(),
-        mini.held_out(count),
-        progress=lambda told: render.progress(told, count, "stories", output.quiet),
-    )
-
-
-def _summaries(
-    request: ModelRequest, runtime: Runtime, output: OutputOptions, count: int
-) -> Report:
-    from sonar_cli.evaluation import mini, summaries, summarizers
-    from sonar_cli.options import SummaryOptions
-
-    others = summaries.baselines()
-    llm = session.open_model(request, runtime, output)
-    training = llm.summary_training(SummaryOptions())
-    return summaries.run(
-        {**others, **summarizers.ours(llm.of_vectors(), training)},
-        mini.stories(count),
-        progress=_progress("summaries", output),
-    )
-
-
-def _progress(label: str, output: OutputOptions) -> Callable[..., Any]:
-    from sonar_cli import render
-
-    return lambda items, total: render.progress(items, total, label, output.quiet)
