@@ -19,8 +19,9 @@ _WHAT = "mini|codec|continuations|dtype|summaries"
 )  # fmt: skip
 @option(
     "--texts", multiple=True, metavar="PATH",
-    help="For codec and continuations: a file, a folder or a glob of texts; may be given several "
-    "times (default: the held-out stories).",
+    help="For codec and continuations: a file, a folder or a glob of texts; for summaries: JSON "
+    'Lines with "sentences" or "text", "summaries" and "count". May be given several times '
+    "(default: the held-out stories).",
 )  # fmt: skip
 @option(
     "--known", multiple=True, metavar="PATH",

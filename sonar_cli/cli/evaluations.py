@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sonar_cli import render
 from sonar_cli.api import SonarLLM
 from sonar_cli.cli import session
 from sonar_cli.errors import UsageError
-from sonar_cli.evaluation import continuations, precision, reconstruction, summaries, summarizers
+from sonar_cli.evaluation import (
+    continuations,
+    documents,
+    precision,
+    reconstruction,
+    summaries,
+    summarizers,
+)
 from sonar_cli.evaluation import mini as stories
 from sonar_cli.evaluation.metrics import words
 from sonar_cli.evaluation.report import Report
@@ -21,8 +29,8 @@ from sonar_cli.options import (
     Runtime,
     SummaryOptions,
 )
+from sonar_cli.training import texts
 from sonar_cli.training.recipe import Data
-from sonar_cli.training.texts import documents
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Measured:
 
     def read(self, path: str) -> Iterator[list[str]]:
         """Yield the texts of a path, each as its sentences."""
-        return documents(Data(path=path), render.Notices(not self.output.quiet))
+        return texts.documents(Data(path=path), render.Notices(not self.output.quiet))
 
     def progress(self, label: str) -> Callable[..., Any]:
         """Return what shows how many are done, of so many in all."""
@@ -61,22 +69,22 @@ def mini(of: Measured, options: GenerationOptions) -> Report:
 
 def codec(of: Measured, count: int) -> Report:
     """Measure how many of `count` sentences of each text come back."""
-    texts = {path: [each for text in of.read(path) for each in text] for path in of.texts}
-    if not texts:
+    given = {path: [each for text in of.read(path) for each in text] for path in of.texts}
+    if not given:
         told = stories.held_out(of.count)
-        texts = {"the story world": [sentence for story in told for sentence in story]}
-    return reconstruction.run(of.open().codec, texts, count, progress=of.progress("sentences"))
+        given = {"the story world": [sentence for story in told for sentence in story]}
+    return reconstruction.run(of.open().codec, given, count, progress=of.progress("sentences"))
 
 
 def continuation(of: Measured, known: Sequence[str], shown: int) -> Report:
     """Measure how a model continues texts; the words of the paths `known` are words."""
-    texts = [text for path in of.texts for text in of.read(path)]
-    texts = texts or [list(story) for story in stories.held_out(of.count)]
+    given = [text for path in of.texts for text in of.read(path)]
+    given = given or [list(story) for story in stories.held_out(of.count)]
     spelled = {
         word for path in known for text in of.read(path) for each in text for word in words(each)
     }
     return continuations.run(
-        of.open().of_vectors(), texts, of.count, spelled, shown, progress=of.progress("texts")
+        of.open().of_vectors(), given, of.count, spelled, shown, progress=of.progress("texts")
     )
 
 
@@ -96,8 +104,12 @@ def dtype(of: Measured) -> Report:
 
 
 def summary(of: Measured) -> Report:
-    """Measure a model's summaries, beside others."""
+    """Measure a model's summaries, beside others, of held-out stories or of given documents."""
     others = summaries.baselines()
+    if of.texts:
+        sets = {Path(path).stem: documents.read(path) for path in of.texts}
+        own = summarizers.ours(of.open().of_vectors(), None)
+        return documents.run({**others, **own}, sets, progress=of.progress("summarizers"))
     llm = of.open()
     ours = summarizers.ours(llm.of_vectors(), llm.summary_training(SummaryOptions()))
     told = stories.stories(of.count)

@@ -51,14 +51,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         rows = max(1, min(_ROWS, _LOGITS // len(weight)))
         for start in range(0, len(hidden), rows):
             part = slice(start, start + rows)
-            logits = F.linear(hidden[part], weight).float()  # (rows, V)
-            top = logits.logsumexp(1, keepdim=True)
+            logits = F.linear(hidden[part], weight)  # (rows, V)
+            likely = logits.log_softmax(1, dtype=torch.float32)
             wanted = labels[part, None]
-            loss += ((top - logits.gather(1, wanted))[:, 0] * scale[part]).sum()
+            loss -= (likely.gather(1, wanted)[:, 0] * scale[part]).sum()
             if not (to_hidden or to_weight):
                 continue
-            # In place: the logits turn into their own gradients.
-            grad = logits.sub_(top).exp_()
+            # In place: the log-probabilities turn into the logits' gradients.
+            grad = likely.exp_()
             grad.scatter_add_(1, wanted, grad.new_full(wanted.shape, -1.0))
             grad = grad.mul_(scale[part, None]).to(weight.dtype)
             if grad_hidden is not None:

@@ -10,6 +10,7 @@ import torch
 from sonar_cli.model.fast.bfloat16 import multiplies_bfloat16
 from sonar_cli.model.load import pick_device
 from sonar_cli.training.batches import parts_of
+from sonar_cli.training.memory import keep_freed
 from sonar_cli.training.processes import Launched, Processes, find_processes
 from sonar_cli.training.recipe import Train
 from sonar_cli.training.state import Means
@@ -34,6 +35,7 @@ class Place:
         """Set the threads; return the processes that share this training, and this one's device."""
         if self.threads:
             torch.set_num_threads(self.threads)
+        keep_freed()
         found = find_processes(self.device)
         return found, found.device if isinstance(found, Launched) else pick_device(self.device)
 

@@ -1,0 +1,66 @@
+"""Summaries of real documents, held against references."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from sonar_cli.cli import run as command
+from sonar_cli.errors import InputError
+from sonar_cli.evaluation import documents
+from sonar_cli.evaluation.documents import Referenced
+
+SENTENCES = ["The dog ran home.", "It was a sunny day.", "A cat slept on the wall."]
+
+
+def _lead(texts: Sequence[Sequence[str]], counts: Sequence[int]) -> Iterator[Sequence[str]]:
+    return (text[:count] for text, count in zip(texts, counts, strict=True))
+
+
+def _write(path: Path, *rows: object) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_the_reference_that_fits_best_counts() -> None:
+    document = Referenced(tuple(SENTENCES), ("Nothing of it.", "The dog ran home."), 1)
+    other = Referenced(tuple(SENTENCES), ("A dog home.",), 1)
+    report = documents.run({"lead": _lead}, {"own": [document], "both": [document, other]})
+    own, both = (table.records[0] for table in report.tables)
+    assert own["rouge1"] == own["rouge2"] == own["rougeL"] == 1.0
+    # "dog" and "home" of 4 and of 3 words; no pair of words.
+    assert both["rouge1"] == pytest.approx((1 + 4 / 7) / 2) and both["rouge2"] == 0.5
+    assert (own["documents"], both["documents"], both["set"]) == (1, 2, "both")
+
+
+def test_sentences_or_text(tmp_path: Path) -> None:
+    row = {"summaries": ["A dog."], "count": 1}
+    path = _write(
+        tmp_path / "a.jsonl", {"text": " ".join(SENTENCES), **row}, {"sentences": SENTENCES, **row}
+    )
+    first, second = documents.read(path)
+    assert first == second == Referenced(tuple(SENTENCES), ("A dog.",), 1)
+
+
+@pytest.mark.parametrize("row", [{"summaries": ["A."], "count": 1}, {"text": "A."}, [1], "text"])
+def test_a_line_that_is_none(tmp_path: Path, row: object) -> None:
+    path = _write(tmp_path / "a.jsonl", {"text": "A.", "summaries": ["A."], "count": 1}, row)
+    with pytest.raises(InputError, match=r"a\.jsonl:2: no object with"):
+        documents.read(path)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rows = [{"sentences": SENTENCES, "summaries": ["The dog ran home."], "count": 1}] * 2
+    path = _write(tmp_path / "dogs.jsonl", *rows)
+    order = ["evaluate", "summaries", "--threads", "1", "--format", "json", "--texts"]
+    assert command([*order, path]) == 0
+    found = json.loads(capsys.readouterr().out)["documents"]
+    assert {each["set"] for each in found} == {"dogs"}
+    by_name = {each["system"]: each for each in found}
+    assert {"lead-n", "LexRank (sumy)", "extractive"} <= set(by_name) and len(by_name) == 5
+    assert by_name["lead-n"]["rougeL"] == 1.0 and by_name["extractive"]["documents"] == 2
+    assert command([*order, str(tmp_path / "none.jsonl")]) == 1
+    assert "none.jsonl: No such file" in capsys.readouterr().err
