@@ -93,8 +93,11 @@ def _new_folder() -> Iterator[None]:
             os.chdir(before)
 
 
-def build_codec(tokenizer: Tokenizer, shape: CodecShape) -> NativeCodec:
-    """Build a codec with random weights."""
+def build_codec(tokenizer: Tokenizer, shape: CodecShape, longest: int = 0) -> NativeCodec:
+    """Build a codec with random weights.
+
+    Its encoder reads at most `longest` tokens of a sentence, or with 0 as many as SONAR's.
+    """
 
     def half(layers: int, ffn: int, max_len: int) -> TransformerConfig:
         return TransformerConfig(
@@ -102,7 +105,7 @@ def build_codec(tokenizer: Tokenizer, shape: CodecShape) -> NativeCodec:
         )
 
     return NativeCodec(
-        TextEncoder(half(shape.layers, shape.encoder_ffn, ENCODER_MAX_LEN)),
+        TextEncoder(half(shape.layers, shape.encoder_ffn, longest or ENCODER_MAX_LEN)),
         TextDecoder(half(shape.decoder_layers or shape.layers, shape.decoder_ffn, DECODER_MAX_LEN)),
         tokenizer,
     )

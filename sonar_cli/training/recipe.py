@@ -133,9 +133,9 @@ class CodecObjective:
 
     `noise` is that on the vector, in units of its RMS, `masked` the share of pieces that the
     encoder does not see. For each sentence of the texts there are `made` of their words (see
-    `breadth`). Sentences of more than `longest` tokens are left out (0: none). In the first part
-    `grow` of the steps the shortest quarter of the sentences is learned, then the shorter half, and
-    so on.
+    `breadth`). Sentences of more than `longest` tokens are left out, and the encoder reads no
+    more of any sentence (0: none). In the first part `grow` of the steps the shortest quarter of
+    the sentences is learned, then the shorter half, and so on.
     """
 
     noise: float = 0.2

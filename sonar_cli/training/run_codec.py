@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +75,10 @@ def train_codec(
         torch.manual_seed(recipe.train.seed)
         if start is None:
             texts, pieces = weighted(known), recipe.model.vocabulary
-            codec = build_codec(train_tokenizer(out / "tokenizer", texts, pieces), recipe.model)
+            tokenizer = train_tokenizer(out / "tokenizer", texts, pieces)
+            codec = build_codec(tokenizer, recipe.model, recipe.objective.longest)
         else:
-            codec = _started(start, out / "tokenizer")
+            codec = _started(start, out / "tokenizer", recipe.objective.longest)
         sentences, probe = _sentences(recipe, codec.tokenizer, known, out, place)
     how, objective = recipe.train, recipe.objective
     for half in (codec.encoder, codec.decoder):
@@ -129,12 +130,15 @@ def _keep_record(out: Path, recipe: CodecRecipe) -> None:
         write_whole(file, json.dumps(made, indent=2) + "\n")
 
 
-def _started(paths: ModelPaths, folder: Path) -> NativeCodec:
-    """Return a codec's weights, with gradients, and copy its tokenizer to `folder`."""
+def _started(paths: ModelPaths, folder: Path, longest: int) -> NativeCodec:
+    """Return a codec's weights, with gradients, and copy its tokenizer to `folder`.
+
+    Its encoder reads at most `longest` tokens of a sentence, or with 0 as many as before.
+    """
     if not folder.exists():
         _copy(paths.tokenizer, folder)
     shape, state = read_encoder(paths.encoder)
-    encoder = TextEncoder(shape)
+    encoder = TextEncoder(replace(shape, max_len=longest or shape.max_len))
     encoder.load_state_dict({name: each.float() for name, each in state.items()})
     shape, state = read_decoder(paths.decoder)
     decoder = TextDecoder(shape)

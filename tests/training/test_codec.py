@@ -190,6 +190,15 @@ def test_nothing_goes_on_from_a_codec_alone(trained: Path, capsys, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+def test_the_encoder_reads_no_more_than_it_learned(capsys, tmp_path: Path) -> None:
+    order = ["objective.longest=30", "train.steps=1"]
+    assert _train(capsys, tmp_path / "first", *order)[0] == 0
+    assert SonarLLM.load(str(tmp_path / "first"), device="cpu").codec.max_len == 30
+    on = [f"from={tmp_path / 'first'}", "train.steps=1", "objective.longest=40"]
+    assert _train(capsys, tmp_path / "second", *on)[0] == 0
+    assert SonarLLM.load(str(tmp_path / "second"), device="cpu").codec.max_len == 40
+
+
 def test_a_deeper_decoder(capsys, tmp_path: Path) -> None:
     assert _train(capsys, tmp_path, "model.decoder_layers=2", "train.steps=1")[0] == 0
     codec = SonarLLM.load(str(tmp_path), device="cpu").codec

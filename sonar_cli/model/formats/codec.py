@@ -119,7 +119,10 @@ def _embedding(layout: Layout) -> str:
 
 
 def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConfig:
-    """Return the shape that the tensors show; a config.json may give the number of heads."""
+    """Return the shape that the tensors show.
+
+    A config.json may give the number of heads, and fewer tokens than `max_len`.
+    """
     vocab_size, width = state["embed.weight"].shape
     layers = {int(name.split(".")[1]) for name in state if name.startswith("layers.")}
     inner = state.get("layers.0.ffn.up.weight")
@@ -135,7 +138,7 @@ def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConf
         layers=max(layers, default=-1) + 1,
         heads=heads,
         ffn=inner.shape[0] if inner is not None else 0,
-        max_len=max_len,
+        max_len=min(max_len, int(raw.get("max_position_embeddings", max_len))),
     )
 
 
