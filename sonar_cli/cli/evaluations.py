@@ -30,7 +30,7 @@ from sonar_cli.options import (
     SummaryOptions,
 )
 from sonar_cli.training import texts
-from sonar_cli.training.recipe import Data
+from sonar_cli.training.tables import Data
 
 
 @dataclass(frozen=True)

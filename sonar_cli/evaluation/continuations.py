@@ -14,26 +14,22 @@ import torch
 from torch import Tensor
 
 from sonar_cli.errors import UsageError
+from sonar_cli.evaluation import likelihood
 from sonar_cli.evaluation.measures import measure, report
 from sonar_cli.evaluation.metrics import repeats, share, words
 from sonar_cli.evaluation.report import Column, Record, Report, Table
 from sonar_cli.evaluation.wordnet import has_synonyms, wordnet
-from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.codec.native import NativeCodec
-from sonar_cli.model.codec.tokenizer import PAD
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, System
 from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
-from sonar_cli.options import ENGLISH, GenerationOptions
+from sonar_cli.options import GenerationOptions
 from sonar_cli.pipeline import generate_many
-from sonar_cli.training.objectives import decoding_loss
 from sonar_cli.world.stories import vocabulary
 
 # A piece of a text: so many sentences are given, and so many are written or follow at most.
 GIVEN, WRITTEN = 4, 8
-# Texts that are continued side by side, and sentences that go through the decoder together.
-_TOGETHER, _DECODED = 20, 256
-# The best constant vector is looked for in so many steps of Adam, each on so many sentences.
-_STEPS, _SENTENCES = 150, 128
+# Texts that are continued side by side.
+_TOGETHER = 20
 
 # progress(pieces, their number) -> the same pieces
 Progress = Callable[[Iterable["Piece"], int], Iterable["Piece"]]
@@ -179,49 +175,15 @@ def _likelihoods(
         vectors = codec.encode([*begin, *sentences[:-1]]).unsqueeze(0)
         predicted.append(system.predictor(vectors)[0, len(begin) + GIVEN - 1 :].float())
         following += piece.follow
-    target = _target(codec, following)
-    ours = _entropy(codec, torch.cat(predicted), target)
-    constant = _best_constant(codec, codec.encode(following).mean(0), target)
-    theirs = _entropy(codec, constant.expand(len(target), -1), target)
+    target = likelihood.targets(codec, following)
+    ours = likelihood.entropy(codec, torch.cat(predicted), target)
+    constant = likelihood.best_constant(codec, codec.encode(following).mean(0), target)
+    theirs = likelihood.entropy(codec, constant.expand(len(target), -1), target)
     return [
         measure("cross-entropy below the best constant's", 1 - ours / theirs, len(target), 0.15),
         measure("cross-entropy, nats a token", ours, len(target), is_share=False),
         measure("that of the best constant vector", theirs, len(target), is_share=False),
     ]
-
-
-def _target(codec: Codec, sentences: Sequence[str]) -> Tensor:
-    rows = [torch.tensor(codec.tokenizer.target(each, ENGLISH)) for each in sentences]
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
-    return padded.to(codec.device)
-
-
-def _entropy(codec: NativeCodec, vectors: Tensor, target: Tensor) -> float:
-    total = weight = 0.0
-    for start in range(0, len(target), _DECODED):
-        part = slice(start, start + _DECODED)
-        loss = decoding_loss(codec.decoder, vectors[part], target[part])
-        total, weight = total + float(loss.total), weight + loss.weight
-    return total / weight
-
-
-def _best_constant(codec: NativeCodec, start: Tensor, target: Tensor) -> Tensor:
-    """Return the vector (D,) from which the decoder gives the targets the least cross-entropy."""
-    with torch.inference_mode(False), torch.enable_grad():
-        vector = start.clone().requires_grad_(True)
-        optimizer = torch.optim.Adam([vector], lr=float(start.square().mean().sqrt()) / 10)
-        cooling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
-        order = torch.Generator().manual_seed(0)
-        for _ in range(_STEPS):
-            rows = torch.randperm(len(target), generator=order)[:_SENTENCES]
-            loss = decoding_loss(
-                codec.decoder, vector.expand(len(rows), -1), target[rows.to(target.device)].clone()
-            )
-            optimizer.zero_grad()
-            (loss.total / loss.weight).backward()
-            optimizer.step()
-            cooling.step()
-    return vector.detach()
 
 
 _COLUMNS = [

@@ -28,10 +28,10 @@ from sonar_cli.training.loop import Shown, fit
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.normalization import tsv
 from sonar_cli.training.objectives import reconstruction_loss
-from sonar_cli.training.recipe import CodecShape
 from sonar_cli.training.schedule import Schedule
 from sonar_cli.training.sentences import Sentences
 from sonar_cli.training.state import Means, PartLoss
+from sonar_cli.training.tables import CodecShape
 
 _RULES = "normalization.tsv"
 

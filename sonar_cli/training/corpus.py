@@ -26,9 +26,9 @@ from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.shapes import DECODER_MAX_LEN
 from sonar_cli.options import ModelPaths
 from sonar_cli.training.batches import Batches, Ints, Rows
-from sonar_cli.training.recipe import Data, Train
 from sonar_cli.training.record import digest, require_same, write_whole
 from sonar_cli.training.shards import NUMBERS, SPECIAL, discard, write_texts
+from sonar_cli.training.tables import Data, Train
 from sonar_cli.training.texts import fingerprint
 from sonar_cli.training.vectors import write_vectors
 

@@ -26,7 +26,7 @@ from sonar_cli.model.systems.token_llm import TokenLLM
 from sonar_cli.training.codec import build_codec, codec_loss, train_tokenizer
 from sonar_cli.training.corpus import Corpus, prepare
 from sonar_cli.training.place import Place, means_of
-from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe, Train
+from sonar_cli.training.recipe import CodecRecipe, ModelRecipe, Recipe
 from sonar_cli.training.schedule import Schedule
 from sonar_cli.training.sentences import of_texts
 from sonar_cli.training.state import Means, PartLoss, Run
@@ -37,6 +37,7 @@ from sonar_cli.training.systems import (
     texts_loss,
     vectors_loss,
 )
+from sonar_cli.training.tables import Train
 from sonar_cli.training.texts import documents
 
 # The name of a codec of SONAR's size with random weights, for a look at what one would take.

@@ -13,7 +13,7 @@ from sonar_cli.errors import InputError
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import Rows
-from sonar_cli.training.recipe import Data
+from sonar_cli.training.tables import Data
 from sonar_cli.training.texts import Source, place_of, sentences_of, summary_at
 
 # Texts of a piece: so many, or fewer of so many characters.

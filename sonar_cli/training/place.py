@@ -12,8 +12,8 @@ from sonar_cli.model.load import pick_device
 from sonar_cli.training.batches import parts_of
 from sonar_cli.training.memory import keep_freed
 from sonar_cli.training.processes import Launched, Processes, find_processes
-from sonar_cli.training.recipe import Train
 from sonar_cli.training.state import Means
+from sonar_cli.training.tables import Train
 
 Notify = Callable[[str], None]
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from sonar_cli.training.recipe import Train
+from sonar_cli.training.tables import Train
 
 # These fields decide when something is written, and no weight depends on them.
 FREE = ("log_every", "evaluate_every", "save_seconds", "keep")

@@ -18,9 +18,9 @@ from sonar_cli.model.shapes import DECODER_MAX_LEN
 from sonar_cli.training.batches import Ints, Rows, padded
 from sonar_cli.training.corpus import Corpus
 from sonar_cli.training.pieces import piece_of
-from sonar_cli.training.recipe import Data
 from sonar_cli.training.record import digest
 from sonar_cli.training.shards import SPECIAL
+from sonar_cli.training.tables import Data
 from sonar_cli.training.texts import documents, part_of, place_of
 from sonar_cli.training.vectors import read_sentences
 

@@ -20,8 +20,8 @@ from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE, SUMMARY_C
 from sonar_cli.model.systems.state import LCM_END
 from sonar_cli.training.crew import in_order
 from sonar_cli.training.pieces import Piece, batches, piece_of, short_hash, split
-from sonar_cli.training.recipe import WORLD, Data
 from sonar_cli.training.store import Growing, Numbers
+from sonar_cli.training.tables import WORLD, Data
 from sonar_cli.training.texts import sources
 from sonar_cli.training.vectors import ENCODED, SENTENCES, VECTORS
 

@@ -36,8 +36,9 @@ from sonar_cli.training.objectives import (
     next_vector_loss,
     squared_error,
 )
-from sonar_cli.training.recipe import Model, Objective, Recipe
+from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.state import PartLoss
+from sonar_cli.training.tables import Model, Objective
 
 # The loss of texts, given by their numbers.
 TextsLoss = Callable[[Sequence[int]], Loss]

@@ -16,7 +16,7 @@ from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.text.files import read_text
 from sonar_cli.text.inputs import Text
 from sonar_cli.training import rows
-from sonar_cli.training.recipe import WORLD, Data
+from sonar_cli.training.tables import WORLD, Data
 from sonar_cli.world import stories as world
 
 HUB = "hub:"
@@ -35,7 +35,7 @@ def documents(data: Data, notify: Notify) -> Iterator[list[str]]:
     `notify` is told of what cannot be read, which is left out. Raises UsageError where there is
     nothing at the path, or a single file and it cannot be read.
 
-    >>> from sonar_cli.training.recipe import Data
+    >>> from sonar_cli.training.tables import Data
     >>> told = list(documents(Data(stories=2, summaries=True), print))
     >>> [SUMMARY_CUE in sentences for sentences in told]
     [False, True]
@@ -127,7 +127,7 @@ def place_of(sentences: Sequence[str]) -> float:
 def part_of(place: float, data: Data) -> Part:
     """Return the part of a text: below `valid`, in the `test` next to it, or else for training.
 
-    >>> from sonar_cli.training.recipe import Data
+    >>> from sonar_cli.training.tables import Data
     >>> [part_of(place, Data(valid=0.1, test=0.2)) for place in (0.05, 0.1, 0.29, 0.31)]
     ['valid', 'test', 'test', 'train']
     """

@@ -10,7 +10,7 @@ import torch
 
 from sonar_cli.cli import run as command
 from sonar_cli.errors import UsageError
-from sonar_cli.evaluation import continuations
+from sonar_cli.evaluation import continuations, likelihood
 from sonar_cli.evaluation.continuations import Piece, drawn
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.native import NativeCodec
@@ -55,13 +55,13 @@ def test_the_model_is_held_to_the_best_constant_vector() -> None:
     sentences = [
         each for story in world.stories(6, 1_000, held_out=True) for each in story.sentences
     ]
-    target = continuations._target(codec, sentences)
+    target = likelihood.targets(codec, sentences)
     vectors = codec.encode(sentences)
     mean = vectors.mean(0)
     with torch.no_grad():
-        constant = continuations._best_constant(codec, mean, target)
+        constant = likelihood.best_constant(codec, mean, target)
         own, best, start = (
-            continuations._entropy(codec, each.expand(len(target), -1), target)
+            likelihood.entropy(codec, each.expand(len(target), -1), target)
             for each in (vectors, constant, mean)
         )
     assert own < 0.5 * best and best < start

@@ -17,8 +17,8 @@ from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK, Tokenizer
 from sonar_cli.training import sentences
 from sonar_cli.training.codec import _masked
 from sonar_cli.training.corpus import Corpus, prepare_texts
-from sonar_cli.training.recipe import Data
 from sonar_cli.training.sentences import held_out, of_corpus
+from sonar_cli.training.tables import Data
 from sonar_cli.training.texts import documents, part_of, place_of
 from tests.training.dying import killed
 

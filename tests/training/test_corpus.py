@@ -16,7 +16,7 @@ from sonar_cli.model.load import load_codec
 from sonar_cli.options import Runtime
 from sonar_cli.training import corpus as c
 from sonar_cli.training import vectors
-from sonar_cli.training.recipe import Data
+from sonar_cli.training.tables import Data
 from sonar_cli.world import stories as world
 
 WORLD = Data(stories=30)

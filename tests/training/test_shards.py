@@ -22,9 +22,9 @@ from sonar_cli.model.load import load_codec
 from sonar_cli.options import Runtime
 from sonar_cli.training import crew, pieces, vectors
 from sonar_cli.training.corpus import CUE, SPECIAL, Corpus, prepare
-from sonar_cli.training.recipe import Data
 from sonar_cli.training.shards import NUMBERS
 from sonar_cli.training.store import Growing, Numbers
+from sonar_cli.training.tables import Data
 from sonar_cli.world import stories as world
 
 STORIES = 60
@@ -92,7 +92,7 @@ from sonar_cli.model.load import load_codec
 from sonar_cli.options import Runtime
 from sonar_cli.training import pieces, shards, vectors
 from sonar_cli.training.corpus import prepare
-from sonar_cli.training.recipe import Data
+from sonar_cli.training.tables import Data
 
 pieces._TEXTS, vectors._SHARD = {texts}, {shard}
 folder, when, left = Path({folder!r}), {when!r}, [3]

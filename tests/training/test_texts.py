@@ -15,7 +15,8 @@ from pyarrow import parquet
 from sonar_cli.errors import UsageError
 from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.training import texts as t
-from sonar_cli.training.recipe import Data, Recipe
+from sonar_cli.training.recipe import Recipe
+from sonar_cli.training.tables import Data
 from sonar_cli.world import stories as world
 from tests.hub_server import serving
 
