@@ -21,7 +21,7 @@ from sonar_cli.model.systems.state import LCM_END
 from sonar_cli.training.crew import in_order
 from sonar_cli.training.pieces import Piece, batches, piece_of, short_hash, split
 from sonar_cli.training.store import Growing, Numbers
-from sonar_cli.training.tables import WORLD, Data
+from sonar_cli.training.tables import WORLDS, Data
 from sonar_cli.training.texts import sources
 from sonar_cli.training.vectors import ENCODED, SENTENCES, VECTORS
 
@@ -190,6 +190,6 @@ def _tell(state: dict[str, Any], limit: int, notify: Notify) -> None:
 def _meter(data: Data, read: int, progress: bool) -> Any:
     from tqdm import tqdm
 
-    total = data.stories if data.path == WORLD else None
+    total = data.stories if data.path in WORLDS else None
     shown = progress and sys.stderr.isatty()
     return tqdm(desc="reading", unit="text", initial=read, total=total, disable=not shown)

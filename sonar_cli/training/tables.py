@@ -10,19 +10,21 @@ from typing import Literal
 from sonar_cli.errors import UsageError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-WORLD = "world"
+# Texts that the program writes itself: the story world, and the one with choices.
+WORLD, BRANCHING = "world", "branching"
+WORLDS = (WORLD, BRANCHING)
 
 
 @dataclass(frozen=True)
 class Data:
     """The texts, and their parts.
 
-    `path` is "world", a file, a folder, a glob, or "hub:" and a data set's name or local folder;
-    `split` names that data set's part, `column` the text in rows of it, of Parquet and JSON Lines.
-    With `world` the story world's come beside these. Of the world `stories` are written; with
-    `summaries` every second one is followed by "Summary of the text." and its summary. A text's
-    sentences beyond `max_sentences` make further texts, or are dropped with `cut`; a summary stays
-    whole, behind the last of them.
+    `path` is "world" or "branching", a story world (see `world`), a file, a folder, a glob, or
+    "hub:" and a data set's name or local folder; `split` names that data set's part, `column` the
+    text in rows of it, of Parquet and JSON Lines. With `world` the story world's come beside these.
+    Of a world `stories` are written; with `summaries` every second one is followed by "Summary of
+    the text." and its summary. A text's sentences beyond `max_sentences` make further texts, or are
+    dropped with `cut`; a summary stays whole, behind the last of them.
 
     `valid` and `test` are the shares of the texts that are kept for validation and for a test,
     chosen by a hash of the text, so that none ever moves. `workers` is the number of processes that
@@ -205,7 +207,7 @@ def _check_data(data: Data) -> None:
         raise UsageError(f"data.test is a share from 0 to below 1, not {data.test}")
     if data.valid + data.test >= 1:
         raise UsageError("data.valid and data.test leave nothing to train on; together below 1")
-    if data.summaries and data.path != WORLD and not data.world:
+    if data.summaries and data.path not in WORLDS and not data.world:
         raise UsageError(
             "data.summaries are those of the story world; leave it out for own texts, or add "
             "data.world=true"

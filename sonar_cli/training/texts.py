@@ -16,7 +16,8 @@ from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.text.files import read_text
 from sonar_cli.text.inputs import Text
 from sonar_cli.training import rows
-from sonar_cli.training.tables import WORLD, Data
+from sonar_cli.training.tables import BRANCHING, WORLDS, Data
+from sonar_cli.world import branching
 from sonar_cli.world import stories as world
 
 HUB = "hub:"
@@ -59,9 +60,9 @@ def sources(data: Data, notify: Notify) -> Iterator[Source]:
             yield from rows.data_set(name, data.split, data.column, notify)
         except InputError as error:
             raise UsageError(str(error)) from None
-    elif data.path != WORLD:
+    elif data.path not in WORLDS:
         yield from _from_files(data, notify)
-    if data.path == WORLD or data.world:
+    if data.path in WORLDS or data.world:
         yield from range(data.stories)
 
 
@@ -71,7 +72,7 @@ def sentences_of(source: Source, data: Data) -> list[str]:
     Raises InputError, which names the text, where it cannot be split.
     """
     if isinstance(source, int):
-        story = world.story(source)
+        story = (branching if data.path == BRANCHING else world).story(source)
         summary = (SUMMARY_CUE, *story.summary) if data.summaries and source % 2 else ()
         return [*story.sentences, *summary]
     try:
@@ -101,7 +102,7 @@ def find_files(path: str, notify: Notify) -> Iterator[Path]:
 def fingerprint(data: Data) -> str:
     """Return a short hash of the files' names, sizes and times, "" where there are no files."""
     path = data.path.removeprefix(HUB)
-    if data.path == WORLD or (path != data.path and not os.path.isdir(os.path.expanduser(path))):
+    if data.path in WORLDS or (path != data.path and not os.path.isdir(os.path.expanduser(path))):
         return ""
     state = blake2b(digest_size=8)
     for file in find_files(path, lambda line: None):

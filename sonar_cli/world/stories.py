@@ -68,9 +68,9 @@ class Story:
 def story(seed: int, held_out: bool = False) -> Story:
     """Return the story of a seed, with a held-out combination or with one of the others."""
     draw = random.Random(seed)
-    slots = _facts(draw)
+    slots = draw_facts(draw)
     while is_held_out(_combination(slots)) != held_out:
-        slots = _facts(draw)
+        slots = draw_facts(draw)
     narrator, voice = draw.randrange(NARRATORS), draw.randrange(VOICES)
     told = (beat for beat in BEATS if beat not in SKIPPED.get(narrator, ()))
     forms = (_PATTERNS[beat][narrator] for beat in told)
@@ -108,17 +108,17 @@ def is_held_out(combination: tuple[str, str, str]) -> bool:
     return zlib.crc32(" ".join(combination).encode()) % HELD_OUT_SHARE == 0
 
 
-def _facts(draw: random.Random) -> dict[str, str]:
-    """Draw the words of all slots of a story."""
-    slots = {slot: _pick(draw, values(slot)) for slot in FREE}
-    slots["name"] = _pick(draw, values("name"))
+def draw_facts(draw: random.Random) -> dict[str, str]:
+    """Return the words of all slots of a story."""
+    slots = {slot: pick(draw, values(slot)) for slot in FREE}
+    slots["name"] = pick(draw, values("name"))
     slots |= PRONOUNS[gender(slots["name"])]
-    group = _pick(draw, list(words.THINGS))
+    group = pick(draw, list(words.THINGS))
     adjectives, things = words.THINGS[group]
-    slots["adj"], slots["thing"] = _pick(draw, adjectives), _pick(draw, things)
-    place_adjectives, places, animals = words.SETTINGS[_pick(draw, list(words.SETTINGS))]
-    slots["padj"], slots["place"] = _pick(draw, place_adjectives), _pick(draw, places)
-    slots["animal"] = _pick(draw, animals)
+    slots["adj"], slots["thing"] = pick(draw, adjectives), pick(draw, things)
+    place_adjectives, places, animals = words.SETTINGS[pick(draw, list(words.SETTINGS))]
+    slots["padj"], slots["place"] = pick(draw, place_adjectives), pick(draw, places)
+    slots["animal"] = pick(draw, animals)
     wish = draw.randrange(2)
     slots["wish"] = WISHES[group][wish]
     # The wish and the gender determine the plot, so that a model can learn to predict it.
@@ -131,5 +131,6 @@ def _combination(slots: dict[str, str]) -> tuple[str, str, str]:
     return slots["name"], slots["thing"], slots["place"]
 
 
-def _pick(draw: random.Random, choices: list[str] | tuple[str, ...]) -> str:
+def pick(draw: random.Random, choices: list[str] | tuple[str, ...]) -> str:
+    """Return one of the choices."""
     return choices[draw.randrange(len(choices))]
