@@ -62,7 +62,7 @@ def test_more_is_open_than_in_the_story_world() -> None:
         (told.combination, told.sentences[1][-20:]) for told in branching.stories(3_000, seed=4)
     )
     assert math.log2(len(wishes)) > 10
-    kites = [each for each in branching.stories(400, seed=5) if each.combination[1] == "kite"]
+    kites = [each for each in branching.stories(3_000, seed=5) if each.combination[1] == "kite"]
     problems = {each.sentences[2:4] for each in kites}
     assert len(problems) > 3
 
