@@ -18,13 +18,13 @@ _WHAT = "mini|codec|continuations|dtype|summaries"
     help="How many held-out stories.",
 )  # fmt: skip
 @option(
-    "--texts", multiple=True, metavar="PATH",
+    "--texts", multiple=True, metavar="PATH", envvar="SONAR_LLM_EVALUATE_TEXTS",
     help="For codec and continuations: a file, a folder or a glob of texts; for summaries: JSON "
     'Lines with "sentences" or "text", "summaries" and "count". May be given several times '
     "(default: the held-out stories).",
 )  # fmt: skip
 @option(
-    "--known", multiple=True, metavar="PATH",
+    "--known", multiple=True, metavar="PATH", envvar="SONAR_LLM_EVALUATE_KNOWN",
     help="For continuations: texts whose words are words, beside WordNet's.",
 )  # fmt: skip
 @option(
