@@ -108,7 +108,7 @@ def summary(of: Measured) -> Report:
     others = summaries.baselines()
     if of.texts:
         sets = {Path(path).stem: documents.read(path) for path in of.texts}
-        own = summarizers.ours(of.open().of_vectors(), None)
+        own = summarizers.extractive(of.open().codec)
         return documents.run({**others, **own}, sets, progress=of.progress("summarizers"))
     llm = of.open()
     ours = summarizers.ours(llm.of_vectors(), llm.summary_training(SummaryOptions()))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import get_args
 
 from sonar_cli.hub.catalogue import SummaryTraining
+from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.systems.base import SUMMARY_CUE, System
 from sonar_cli.options import Method, SummaryOptions
 from sonar_cli.summary.document import Document, read
@@ -26,12 +27,19 @@ def ours(system: System, training: SummaryTraining | None) -> dict[str, Summariz
     has not learned to, and "extractive" is the only method.
     """
     methods: tuple[Method, ...] = get_args(Method) if training else ("extractive",)
-    return {method: _summarizer(system, method, training) for method in methods}
+    return {method: _summarizer(system.codec, system, method, training) for method in methods}
 
 
-def _summarizer(system: System, method: Method, training: SummaryTraining | None) -> Summarizer:
+def extractive(codec: Codec) -> dict[str, Summarizer]:
+    """Return the summarizer that needs a codec alone."""
+    return {"extractive": _summarizer(codec, None, "extractive", None)}
+
+
+def _summarizer(
+    codec: Codec, system: System | None, method: Method, training: SummaryTraining | None
+) -> Summarizer:
     options = SummaryOptions()
-    encoding = Encoding(system.codec, options.source_lang)
+    encoding = Encoding(codec, options.source_lang)
     cue = (training.cue if training else None) or SUMMARY_CUE
     context = (training.context if training else None) or CONTEXT
 
@@ -41,7 +49,7 @@ def _summarizer(system: System, method: Method, training: SummaryTraining | None
         for sentences, count in zip(texts, counts, strict=True):
             plan = Plan(method, count, cue, context)
             document = _document(sentences, encoding)
-            found = summarize(document, system.codec, system, plan, options)
+            found = summarize(document, codec, system, plan, options)
             yield tuple(each.text for each in found.sentences)
 
     return summaries

@@ -12,6 +12,7 @@ from sonar_cli.cli import run as command
 from sonar_cli.errors import InputError
 from sonar_cli.evaluation import documents
 from sonar_cli.evaluation.documents import Referenced
+from sonar_cli.hub.resolve import resolve
 
 SENTENCES = ["The dog ran home.", "It was a sunny day.", "A cat slept on the wall."]
 
@@ -64,3 +65,15 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert by_name["lead-n"]["rougeL"] == 1.0 and by_name["extractive"]["documents"] == 2
     assert command([*order, str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl: No such file" in capsys.readouterr().err
+
+
+def test_a_codec_alone_sums_up(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Without a predictor, which extractive summaries do not need."""
+    weights = Path(resolve().encoder).parent
+    for part in ("encoder", "decoder", "tokenizer"):
+        (tmp_path / "codec" / part).parent.mkdir(exist_ok=True)
+        (tmp_path / "codec" / part).symlink_to(weights / part)
+    row = {"sentences": SENTENCES, "summaries": ["The dog ran home."], "count": 1}
+    order = ["evaluate", "summaries", "--threads", "1", "-m", str(tmp_path / "codec")]
+    assert command([*order, "--texts", _write(tmp_path / "dogs.jsonl", row)]) == 0
+    assert "| dogs | extractive |" in capsys.readouterr().out
