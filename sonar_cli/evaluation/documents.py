@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from sonar_cli.errors import InputError
-from sonar_cli.evaluation.metrics import dev_extra
+from sonar_cli.evaluation.metrics import rouge_scorer
 from sonar_cli.evaluation.report import Column, Record, Report, Table, best_in_bold
 from sonar_cli.evaluation.summarizers import Summarizer
 from sonar_cli.text.inputs import Text
@@ -55,7 +54,7 @@ def run(
     that fits best counts, for each measure by itself. Raises UsageError where the package is
     missing.
     """
-    _scorer()
+    rouge_scorer(KINDS)
     pairs = list(product(sets, summarizers))
     tables = []
     records: list[Record] = []
@@ -84,19 +83,11 @@ def _score(summarizer: Summarizer, documents: Sequence[Referenced]) -> dict[str,
     written = summarizer([each.sentences for each in documents], [each.count for each in documents])
     sums = dict.fromkeys(KINDS, 0.0)
     for document, summary in zip(documents, written, strict=True):
-        found = _scorer().score_multi(document.summaries, " ".join(summary))
+        found = rouge_scorer(KINDS).score_multi(document.summaries, " ".join(summary))
         for kind in KINDS:
             sums[kind] += found[kind].fmeasure
     count = len(documents)
     return {kind: total / max(count, 1) for kind, total in sums.items()} | {"documents": count}
-
-
-@lru_cache(maxsize=1)
-def _scorer() -> Any:
-    with dev_extra("rouge-score"):
-        from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(list(KINDS), use_stemmer=True)
 
 
 def _columns(records: Sequence[Record]) -> list[Column]:

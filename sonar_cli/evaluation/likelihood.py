@@ -9,9 +9,8 @@ from torch import Tensor
 
 from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.codec.native import NativeCodec
-from sonar_cli.model.codec.tokenizer import PAD
-from sonar_cli.options import ENGLISH
 from sonar_cli.training.objectives import decoding_loss
+from sonar_cli.training.sentences import of_texts
 
 # Sentences that go through the decoder together.
 _TOGETHER = 256
@@ -21,9 +20,7 @@ _STEPS, _SENTENCES = 150, 128
 
 def targets(codec: Codec, sentences: Sequence[str]) -> Tensor:
     """Return sentences as the decoder writes them (N, S) int64, padded on the right with PAD."""
-    rows = [torch.tensor(codec.tokenizer.target(each, ENGLISH)) for each in sentences]
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
-    return padded.to(codec.device)
+    return of_texts(sentences, codec.tokenizer).target(range(len(sentences)), codec.device)
 
 
 def entropy(codec: NativeCodec, vectors: Tensor, target: Tensor) -> float:

@@ -96,13 +96,13 @@ def _chrf_scorer() -> Any:
     return CHRF()
 
 
-@lru_cache(maxsize=1)
-def rouge_scorer() -> Any:
-    """Return rouge-score's scorer of ROUGE-L; UsageError where the package is missing."""
+@lru_cache(maxsize=2)
+def rouge_scorer(kinds: tuple[str, ...] = ("rougeL",)) -> Any:
+    """Return rouge-score's scorer with stemming; UsageError where the package is missing."""
     with dev_extra("rouge-score"):
         from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeL"], use_stemmer=True)
+    return RougeScorer(list(kinds), use_stemmer=True)
 
 
 def meteor(reference: str, summary: str) -> float:

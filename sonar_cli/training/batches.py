@@ -135,7 +135,7 @@ class GrowingBatches:
 
     def at(self, step: int) -> Ints:
         """Return the row numbers of a step's batch (batch_size,); all rows if they are fewer."""
-        stage = min(step * _STAGES // max(1, self._steps), _STAGES - 1) if self._steps else -1
+        stage = min(step * _STAGES // self._steps, _STAGES - 1) if self._steps else -1
         return self._rows[stage][self._batches[stage].at(step)]
 
 

@@ -92,7 +92,9 @@ class Run:
         self.trained = {
             name: each for name, each in objective.named_parameters() if each.requires_grad
         }
-        self.optimizer = _optimizer(objective, schedule, self.processes.sharded)
+        self.optimizer = _optimizer(
+            list(self.trained.values()), objective, schedule, self.processes.sharded
+        )
         if schedule.ema and self.processes.sharded:
             raise UsageError("an average of divided weights is not kept: train.ema=0 with FSDP")
         self.average = Average(self.trained, schedule.ema)
@@ -225,8 +227,9 @@ class Run:
         return value
 
 
-def _optimizer(objective: nn.Module, schedule: Schedule, sharded: bool) -> torch.optim.AdamW:
-    trained = [each for each in objective.parameters() if each.requires_grad]
+def _optimizer(
+    trained: list[nn.Parameter], objective: nn.Module, schedule: Schedule, sharded: bool
+) -> torch.optim.AdamW:
     settings: dict[str, Any] = {
         "lr": schedule.lr,
         "weight_decay": schedule.weight_decay,

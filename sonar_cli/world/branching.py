@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from sonar_cli.world import words
 from sonar_cli.world.grammar import CLAUSES, PRONOUNS, accepts, render, values
@@ -30,6 +31,7 @@ from sonar_cli.world.stories import (
     SUMMARY_PARTS,
     VOICES,
     Story,
+    combination_of,
     draw_facts,
     is_held_out,
     pick,
@@ -45,13 +47,14 @@ _FRESH = (
     "glad", "sad", "adverb", "said", "saidglad", "food", "drink", "flowers", "dance", "game",
     "color", "stars", "promise",
 )  # fmt: skip
-_OF_CLASS = ("adj", "thing", *CLAUSES)
 _OF_SETTING = ("padj", "place", "animal")
-_PRONOUNS = tuple(PRONOUNS["girl"])
+# Slots that are not drawn by themselves: they go with a class of things, a setting, a name.
+_TOGETHER = {"adj", "thing", *CLAUSES, *_OF_SETTING, *PRONOUNS["girl"]}
 _SLOT = re.compile(r"\{(\w+)\}")
+_PATTERNS = by_beat()
 _FORMS = {
     beat: tuple(dict.fromkeys(pattern for voices in narrators.values() for pattern in voices))
-    for beat, narrators in by_beat().items()
+    for beat, narrators in _PATTERNS.items()
 }
 
 
@@ -69,7 +72,7 @@ def story(seed: int, held_out: bool = False) -> BranchingStory:
     """
     draw = random.Random(f"branching {seed}")
     facts = _facts(draw)
-    while is_held_out((facts["name"], facts["thing"], facts["place"])) != held_out:
+    while is_held_out(combination_of(facts)) != held_out:
         facts = _facts(draw)
     reader = _Reader()
     sentences: list[str] = []
@@ -83,15 +86,16 @@ def story(seed: int, held_out: bool = False) -> BranchingStory:
                 continue
         forms = reader.allowed(_FORMS[beat])
         pattern = forms[draw.randrange(len(forms))]
-        slots = facts | {slot: pick(draw, values(slot)) for slot in _FRESH}
+        slots = facts | _fresh(draw)
         sentences.append(render(pattern, slots))
         bits.append(skipped + math.log2(len(forms)) + reader.read(pattern, slots))
         skipped = 0.0
-    slots = facts | {slot: pick(draw, values(slot)) for slot in _FRESH}
+    slots = facts | _fresh(draw)
     parts, voice = SUMMARY_PARTS[draw.randrange(NARRATORS)], draw.randrange(VOICES)
-    summary = tuple(render(by_beat()["summary"][part][voice], slots) for part in parts)
-    combination = (facts["name"], facts["thing"], facts["place"])
-    return BranchingStory(tuple(sentences), summary, facts["name"], combination, tuple(bits))
+    summary = tuple(render(_PATTERNS["summary"][part][voice], slots) for part in parts)
+    return BranchingStory(
+        tuple(sentences), summary, facts["name"], combination_of(facts), tuple(bits)
+    )
 
 
 def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[BranchingStory]:
@@ -102,8 +106,7 @@ def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Branc
 
 def entropy(count: int = 1_000, seed: int = 1) -> float:
     """Return the mean bits a sentence of so many stories: the best that any model can do."""
-    bits = [each for told in stories(count, seed) for each in told.bits]
-    return sum(bits) / len(bits)
+    return fmean(each for told in stories(count, seed) for each in told.bits)
 
 
 def _facts(draw: random.Random) -> dict[str, str]:
@@ -112,6 +115,11 @@ def _facts(draw: random.Random) -> dict[str, str]:
     group = next(each for each, (_, things) in words.THINGS.items() if facts["thing"] in things)
     plot = PLOTS[group][draw.randrange(len(PLOTS[group]))]
     return facts | {"problem": plot.problem, "tried": plot.tried, "solved": plot.solved}
+
+
+def _fresh(draw: random.Random) -> dict[str, str]:
+    """Draw what a sentence says anew."""
+    return {slot: pick(draw, values(slot)) for slot in _FRESH}
 
 
 class _Reader:
@@ -146,14 +154,10 @@ def _slots(pattern: str, slots: Mapping[str, str]) -> set[str]:
 
 def _bits(known: Mapping[str, str]) -> float:
     """Return the bits of facts: minus the logarithm of the probability of drawing them."""
-    total = 0.0
-    for slot in known:
-        if slot == "name":
-            total += math.log2(len(values("name")))
-        elif slot not in _OF_CLASS and slot not in _OF_SETTING and slot not in _PRONOUNS:
-            total += math.log2(len(values(slot)))
-    total -= math.log2(_mean(_of_class(group, known) for group in words.THINGS))
-    return total - math.log2(_mean(_of_setting(group, known) for group in words.SETTINGS))
+    alone = (slot for slot in known if slot not in _TOGETHER)
+    total = sum(math.log2(len(values(slot))) for slot in alone)
+    total -= math.log2(fmean(_of_class(group, known) for group in words.THINGS))
+    return total - math.log2(fmean(_of_setting(group, known) for group in words.SETTINGS))
 
 
 def _of_class(group: str, known: Mapping[str, str]) -> float:
@@ -164,19 +168,14 @@ def _of_class(group: str, known: Mapping[str, str]) -> float:
     fitting = [
         all(getattr(plot, kind) == text for kind, text in clauses.items()) for plot in PLOTS[group]
     ]
-    return chance * _among(known.get("wish"), WISHES[group]) * _mean(fitting)
+    return chance * _among(known.get("wish"), WISHES[group]) * fmean(fitting)
 
 
 def _of_setting(group: str, known: Mapping[str, str]) -> float:
-    lists = zip(("padj", "place", "animal"), words.SETTINGS[group], strict=True)
+    lists = zip(_OF_SETTING, words.SETTINGS[group], strict=True)
     return math.prod(_among(known.get(slot), choices) for slot, choices in lists)
 
 
 def _among(word: str | None, choices: Sequence[str]) -> float:
     """Return the probability of drawing a word from choices; 1 of a word that is not known."""
     return 1.0 if word is None else choices.count(word) / len(choices)
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)

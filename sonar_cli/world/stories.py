@@ -69,7 +69,7 @@ def story(seed: int, held_out: bool = False) -> Story:
     """Return the story of a seed, with a held-out combination or with one of the others."""
     draw = random.Random(seed)
     slots = draw_facts(draw)
-    while is_held_out(_combination(slots)) != held_out:
+    while is_held_out(combination_of(slots)) != held_out:
         slots = draw_facts(draw)
     narrator, voice = draw.randrange(NARRATORS), draw.randrange(VOICES)
     told = (beat for beat in BEATS if beat not in SKIPPED.get(narrator, ()))
@@ -77,7 +77,7 @@ def story(seed: int, held_out: bool = False) -> Story:
     sentences = tuple(render(voices[voice % len(voices)], slots) for voices in forms)
     summaries = _PATTERNS["summary"]
     summary = tuple(render(summaries[part][voice], slots) for part in SUMMARY_PARTS[narrator])
-    return Story(sentences, summary, slots["name"], _combination(slots))
+    return Story(sentences, summary, slots["name"], combination_of(slots))
 
 
 def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Story]:
@@ -127,7 +127,8 @@ def draw_facts(draw: random.Random) -> dict[str, str]:
     return slots
 
 
-def _combination(slots: dict[str, str]) -> tuple[str, str, str]:
+def combination_of(slots: dict[str, str]) -> tuple[str, str, str]:
+    """Return the (name, thing, place) of a story's slots, as `is_held_out` takes them."""
     return slots["name"], slots["thing"], slots["place"]
 
 
