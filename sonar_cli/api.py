@@ -55,6 +55,11 @@ Notify = Callable[[str], None]
 _SAMPLE = 1_000
 
 
+def _sample(sentences: int) -> range:
+    """Return the numbers of up to `_SAMPLE` sentences from all over a text."""
+    return range(0, sentences, 1 + sentences // _SAMPLE)
+
+
 def _silent(line: str) -> None:
     pass
 
@@ -260,7 +265,8 @@ class SonarLLM:
         if isinstance(text, str):
             text = Text("text", text, InputOptions(lang=lang))
         found = [each.text for each in text.sentences()] if isinstance(text, Text) else list(text)
-        if self.request.embedded and far(" ".join(found)):
+        some = " ".join(found[row] for row in _sample(len(found)))
+        if self.request.embedded and self.codec.tokenizer.is_strange(some):
             self.notify(FAR_FROM_MINI)
         return found
 
@@ -283,8 +289,7 @@ class SonarLLM:
         return document
 
     def _is_far(self, document: Document) -> bool:
-        """Judge a document by sentences from all over it."""
-        rows = range(0, len(document), 1 + len(document) // _SAMPLE)
+        rows = _sample(len(document))
         return self.request.embedded and far(" ".join(document.text(row) for row in rows))
 
     def _announce(self, document: Document, plan: Plan) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sonar_cli.errors import UsageError
-from sonar_cli.hub.catalogue import FAR_FROM_MINI, SummaryTraining, published, summary_training
+from sonar_cli.hub.catalogue import SummaryTraining, published, summary_training
 from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.options import Method, SummaryOptions
 from sonar_cli.summary.document import Document
@@ -18,10 +18,9 @@ SENTENCES = 5
 # Default of the most sentences that a predictor reads at once.
 CONTEXT = 64
 
-FAR_SO_EXTRACTIVE = (
-    "mini has learned to write small stories alone, and this text is far from them: "
-    "its own sentences are chosen"
-)
+_FAR = "mini has learned to sum up its own world's small stories, and this text is far from them"
+FAR_BUT_WRITTEN = f"{_FAR}; --method extractive chooses from its own sentences"
+FAR_SO_EXTRACTIVE = f"{_FAR}: its own sentences are chosen"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def make_plan(
     """Return the plan for a document: choose what the options leave open, and tell `notify` why.
 
     `training` is how the model was trained to write summaries, None if it was not. `model` is its
-    name, for the notices. `far` tells whether the text is far from all that it was trained on.
+    name, for the notices. `far` tells whether the text is far from those that it learned to sum up.
     """
     count = wanted(document, options)
     cue = options.cue or (training.cue if training else None) or SUMMARY_CUE
@@ -59,7 +58,7 @@ def make_plan(
         return Plan("extractive", count, cue, context)
     if options.method != "auto":
         if options.method != "extractive" and far():
-            notify(FAR_FROM_MINI)
+            notify(FAR_BUT_WRITTEN)
         return Plan(options.method, count, cue, context)
     method: Method = "extractive"
     if training is None:

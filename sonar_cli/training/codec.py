@@ -120,6 +120,7 @@ def fit_codec(
     *,
     batch: int,
     noise: float = 0.0,
+    blurred: float = 0.0,
     masked: float = 0.0,
     grow: float = 0.0,
     means: Means | None = None,
@@ -128,15 +129,17 @@ def fit_codec(
 ) -> NativeCodec:
     """Train a codec, in place, to give sentences back from their vectors; return it frozen.
 
-    `noise` on the vectors is in units of their RMS. With `masked` that share of the pieces that
-    the encoder reads is unknown to it, and the decoder has to write them all the same. In the first
-    part `grow` of the steps sentences grow longer. At each validation the share of `probe` that
+    `noise` on the vectors is in units of their RMS, and a share of them is `blurred`. With `masked`
+    that share of the pieces that the encoder reads is unknown to it, and the decoder has to write
+    them all the same. In the first part `grow` of the steps sentences grow longer. At each validation the share of `probe` that
     comes back exactly is logged.
     """
     encoder, decoder = codec.encoder, codec.decoder
     parts = means.parts if means else 1
     growing = int(grow * schedule.steps)
-    loss = codec_loss(codec, sentences, batch, schedule.seed, parts, noise, masked, growing)
+    loss = codec_loss(
+        codec, sentences, batch, schedule.seed, parts, noise, masked, growing, blurred
+    )
 
     def exact(step: int) -> Mapping[str, float]:
         return {"exact": share_exact(codec, probe, beam_size=1, max_tokens=40, batch_size=100)}
@@ -144,6 +147,7 @@ def fit_codec(
     recipe = {
         "codec_batch": batch,
         "noise": noise,
+        "blurred": blurred,
         "masked": masked,
         "growing": growing,
         "sentences": sentences.digest,
@@ -181,6 +185,7 @@ def codec_loss(
     noise: float = 0.0,
     masked: float = 0.0,
     growing: int = 0,
+    blurred: float = 0.0,
 ) -> PartLoss:
     """Return the loss of a part of a step's batch: `batch` of the sentences in `parts` parts.
 
@@ -194,7 +199,9 @@ def codec_loss(
         read = written[:, 1:]
         if masked:
             read = _masked(read, masked)
-        return reconstruction_loss(codec.encoder, codec.decoder, read, written, noise=noise)
+        return reconstruction_loss(
+            codec.encoder, codec.decoder, read, written, noise=noise, blurred=blurred
+        )
 
     return loss
 

@@ -25,20 +25,44 @@ _GROUPS, _GROUP_TOKENS = 8, 768
 
 
 def reconstruction_loss(
-    encoder: TextEncoder, decoder: TextDecoder, source: Tensor, target: Tensor, noise: float = 0.0
+    encoder: TextEncoder,
+    decoder: TextDecoder,
+    source: Tensor,
+    target: Tensor,
+    noise: float = 0.0,
+    blurred: float = 0.0,
 ) -> Loss:
     """Return the cross-entropy of sentences decoded from their own vectors, a mean over tokens.
 
     Source (N, S) holds `[lang] pieces [eos]`, target (N, S') `[eos] [lang] pieces [eos]`, int64
     padded with PAD. `noise` is the standard deviation of Gaussian noise added to each vector, in
     units of that vector's RMS; it teaches the decoder to map vectors near a sentence's vector to
-    that sentence.
+    that sentence. So large a share of the vectors as `blurred` is blurred besides; see `blur`.
     """
     vectors = encoder(source, source != PAD)
+    rms = vectors.detach().square().mean(1, keepdim=True).sqrt()
+    if blurred:
+        drawn = torch.rand(2, len(vectors), 1, device=vectors.device)
+        vectors = blur(vectors, drawn[0] * (drawn[1] < blurred), rms * torch.randn_like(vectors))
     if noise:
-        rms = vectors.detach().square().mean(1, keepdim=True).sqrt()
         vectors = vectors + noise * rms * torch.randn_like(vectors)
     return decoding_loss(decoder, vectors, target)
+
+
+def blur(vectors: Tensor, doubt: Tensor, noise: Tensor) -> Tensor:
+    """Return vectors (N, D) as one would predict them with `doubt` (N, 1) in [0, 1].
+
+    Who knows no more of a vector v than `sqrt(1 - t**2) v + t e`, with v and the noise e of equal
+    variance and t the doubt, predicts its mean given that: `sqrt(1 - t**2)` times as much. So the
+    result is the shorter, the greater the doubt. A decoder that has learned to write likely
+    sentences from such vectors does so from a predictor's.
+
+    >>> blur(torch.ones(2, 2), torch.tensor([[0.0], [0.6]]), torch.tensor([[0.5, -0.5]]))
+    tensor([[1.0000, 1.0000],
+            [0.8800, 0.4000]])
+    """
+    left = (1 - doubt.square()).sqrt()
+    return left * (left * vectors + doubt * noise)
 
 
 def next_sentence_loss(

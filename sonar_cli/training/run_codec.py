@@ -86,7 +86,8 @@ def train_codec(
     set_recompute((codec.encoder, codec.decoder), how.gradient_checkpointing)
     fit_codec(
         codec, sentences, probe, Schedule.of(how), out / "codec",
-        batch=how.batch, noise=objective.noise, masked=objective.masked, grow=objective.grow,
+        batch=how.batch, noise=objective.noise, blurred=objective.blurred,
+        masked=objective.masked, grow=objective.grow,
         means=means_of(how, min(how.batch, len(sentences)), processes, device),
         shown=Shown("codec", place.progress, place.log_to), resume=resume,
     )  # fmt: skip

@@ -129,7 +129,8 @@ class CodecShape:
 class CodecObjective:
     """What a codec has to bear, and on which sentences.
 
-    `noise` is that on the vector, in units of its RMS, `masked` the share of pieces that the
+    `noise` is that on the vector, in units of its RMS, `blurred` the share of the vectors that are
+    as uncertain as predicted ones (see `objectives.blur`), `masked` that of the pieces which the
     encoder does not see. For each sentence of the texts there are `made` of their words (see
     `breadth`). Sentences of more than `longest` tokens are left out, and the encoder reads no
     more of any sentence (0: none). In the first part `grow` of the steps the shortest quarter of
@@ -137,6 +138,7 @@ class CodecObjective:
     """
 
     noise: float = 0.2
+    blurred: float = 0.0
     masked: float = 0.0
     made: float = 0.05
     longest: int = 0
@@ -190,7 +192,7 @@ def check_codec(shape: CodecShape, objective: CodecObjective) -> None:
     for name in ("noise", "made", "longest"):
         if getattr(objective, name) < 0:
             raise UsageError(f"objective.{name} is at least 0, not {getattr(objective, name)}")
-    for name in ("masked", "grow"):
+    for name in ("blurred", "masked", "grow"):
         if not 0 <= getattr(objective, name) <= 1:
             raise UsageError(f"objective.{name} is from 0 to 1, not {getattr(objective, name)}")
     if shape.width % shape.heads:

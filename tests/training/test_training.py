@@ -28,6 +28,7 @@ from sonar_cli.training.batches import Batches, Rows, parts_of
 from sonar_cli.training.loop import Shown, fit
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import (
+    blur,
     decoding_loss,
     next_sentence_loss,
     next_vector_loss,
@@ -177,6 +178,31 @@ def test_noise_is_in_units_of_the_vectors_size(
     noisy = reconstruction_loss(encoder, decoder, source, target, noise=0.5)
     assert noisy.mean == pytest.approx(decoding_loss(decoder, moved, target).mean)
     assert abs(noisy.mean - clean.mean) > 1e-4
+
+
+@pytest.mark.parametrize("doubt", [0.1, 0.5, 0.9])
+def test_a_blurred_vector_is_the_mean_of_those_that_it_may_be(doubt: float) -> None:
+    """So the line through the origin that fits best, from blurred vectors to theirs, is y = x."""
+    draw = torch.Generator().manual_seed(0)
+    vectors, noise = torch.randn(2, 200_000, 1, generator=draw)
+    blurred = blur(vectors, torch.tensor([[doubt]]), noise)
+    slope = (blurred * vectors).sum() / blurred.square().sum()
+    assert slope.item() == pytest.approx(1, abs=0.03)
+    assert blurred.square().mean().item() == pytest.approx(1 - doubt**2, abs=0.02)
+
+
+def test_a_share_of_the_vectors_is_blurred(
+    encoder: TextEncoder, decoder: TextDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Rows.of([row[1:] for row in TARGETS]).padded(range(3))
+    target = Rows.of(TARGETS).padded(range(3))
+    vectors = encoder(source, source != PAD)
+    drawn = torch.tensor([[0.6, 0.6, 0.6], [0.1, 0.4, 0.9]]).unsqueeze(2)
+    monkeypatch.setattr(torch, "rand", lambda *size, device: drawn)
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+    wanted = vectors * torch.tensor([[0.64], [0.64], [1.0]])
+    found = reconstruction_loss(encoder, decoder, source, target, blurred=0.5)
+    assert found.mean == pytest.approx(decoding_loss(decoder, wanted, target).mean)
 
 
 # loop

@@ -21,6 +21,7 @@ from sonar_cli.model.shapes import read_json
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 CONTROL_TOKENS = ("<MINED_DATA>", "<MMT_BT_DATA>", "<SMT_BT_DATA>")
+_WORD = re.compile(r"\w+")
 _LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 
 
@@ -83,6 +84,15 @@ class Tokenizer:
     def written(self, text: str) -> str:
         """Return the text as the tokenizer writes it: normalized, with `⁇` for unknown pieces."""
         return self.decode(self.pieces(text))
+
+    def is_strange(self, text: str) -> bool:
+        """Tell whether a text is written in words that the tokenizer's own texts hardly had.
+
+        A word that they had is one piece, a rare one is several. More than two pieces a word are
+        strange; four in all are let pass, so that one name does not make a short text strange.
+        """
+        words = len(_WORD.findall(text))
+        return len(self.pieces(text)) > 2 * words + 4
 
     def source(self, text: str, lang: str) -> list[int]:
         """Return the encoder's input: `[lang] pieces [eos]`."""

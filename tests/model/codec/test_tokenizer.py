@@ -76,3 +76,12 @@ def test_unknown_languages_name_near_ones() -> None:
         Tokenizer.load(MODEL).lang_id("eng")
     with pytest.raises(UsageError, match="deu_Latn"):
         Tokenizer.load(MODEL).lang_id("DEU_latn")
+
+
+def test_words_that_it_never_saw_are_strange() -> None:
+    """Its texts told of kites and Tom, so it has a piece for the one and two for the other."""
+    tokenizer = Tokenizer.load(MODEL)
+    assert not tokenizer.is_strange("a kite, " * 20)
+    assert not tokenizer.is_strange("Tom: a kite, Zeno")
+    assert tokenizer.is_strange("Quarterly revenue exceeded expectations.")
+    assert not tokenizer.is_strange("")
