@@ -131,8 +131,8 @@ def fit_codec(
 
     `noise` on the vectors is in units of their RMS, and a share of them is `blurred`. With `masked`
     that share of the pieces that the encoder reads is unknown to it, and the decoder has to write
-    them all the same. In the first part `grow` of the steps sentences grow longer. At each validation the share of `probe` that
-    comes back exactly is logged.
+    them all the same. In the first part `grow` of the steps sentences grow longer. At each
+    validation the share of `probe` that comes back exactly is logged.
     """
     encoder, decoder = codec.encoder, codec.decoder
     parts = means.parts if means else 1
