@@ -37,13 +37,16 @@ def reconstruction_loss(
     Source (N, S) holds `[lang] pieces [eos]`, target (N, S') `[eos] [lang] pieces [eos]`, int64
     padded with PAD. `noise` is the standard deviation of Gaussian noise added to each vector, in
     units of that vector's RMS; it teaches the decoder to map vectors near a sentence's vector to
-    that sentence. So large a share of the vectors as `blurred` is blurred besides; see `blur`.
+    that sentence. So large a share of the vectors as `blurred` is blurred besides (see `blur`); the
+    encoder does not learn from these, or it would give up detail to be read through the blur.
     """
     vectors = encoder(source, source != PAD)
     rms = vectors.detach().square().mean(1, keepdim=True).sqrt()
     if blurred:
         drawn = torch.rand(2, len(vectors), 1, device=vectors.device)
-        vectors = blur(vectors, drawn[0] * (drawn[1] < blurred), rms * torch.randn_like(vectors))
+        chosen = drawn[1] < blurred
+        unsure = blur(vectors.detach(), drawn[0], rms * torch.randn_like(vectors))
+        vectors = torch.where(chosen, unsure, vectors)
     if noise:
         vectors = vectors + noise * rms * torch.randn_like(vectors)
     return decoding_loss(decoder, vectors, target)

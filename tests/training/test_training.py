@@ -205,6 +205,18 @@ def test_a_share_of_the_vectors_is_blurred(
     assert found.mean == pytest.approx(decoding_loss(decoder, wanted, target).mean)
 
 
+def test_the_encoder_learns_from_whole_vectors_alone(
+    encoder: TextEncoder, decoder: TextDecoder
+) -> None:
+    source = Rows.of([row[1:] for row in TARGETS]).padded(range(3))
+    target = Rows.of(TARGETS).padded(range(3))
+    for module in (encoder, decoder):
+        module.requires_grad_(True)
+    reconstruction_loss(encoder, decoder, source, target, blurred=1.0).total.backward()
+    assert not any(each.grad is not None and each.grad.any() for each in encoder.parameters())
+    assert any(each.grad is not None and each.grad.any() for each in decoder.parameters())
+
+
 # loop
 
 # A complete little training, to be imported here and run in a process that kills itself.
