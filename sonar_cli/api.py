@@ -21,9 +21,7 @@ from sonar_cli.errors import UsageError, counted
 from sonar_cli.hub.catalogue import FAR_FROM_MINI, SummaryTraining, summary_training
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Codec, Decoded, OnTruncated
-from sonar_cli.model.formats.system import kind_of
 from sonar_cli.model.load import AnySystem, load_codec, load_system
-from sonar_cli.model.shapes import TOKEN_LLM
 from sonar_cli.model.systems.base import System
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import (
@@ -217,7 +215,7 @@ class SonarLLM:
             return summarize(document, self.codec, None, plan, options)
         self._announce(document, plan)
         return summarize(
-            document, self.codec, self.of_vectors(), plan, options, self.batch_size, progress
+            document, self.codec, self.system, plan, options, self.batch_size, progress
         )
 
     def encode(
@@ -252,13 +250,8 @@ class SonarLLM:
         found = summary_training(self.request.model, self.paths.predictor)
         writes = options.method in ("abstractive", "hybrid") and not options.force
         if found is None and writes:
-            raise UsageError(untrained(self.request.model, self._has_vectors()))
+            raise UsageError(untrained(self.request.model))
         return found
-
-    def _has_vectors(self) -> bool:
-        """Tell, by the predictor's files, whether the system is one of vectors."""
-        found = self.paths.predictor
-        return found is None or kind_of(found) != TOKEN_LLM
 
     def _sentences(self, text: str | Sequence[str] | Text, lang: str) -> Sequence[str]:
         """Return a text's sentences, and say so where it is far from all that the model knows."""

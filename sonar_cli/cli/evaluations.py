@@ -111,6 +111,6 @@ def summary(of: Measured) -> Report:
         own = summarizers.extractive(of.open().codec)
         return documents.run({**others, **own}, sets, progress=of.progress("summarizers"))
     llm = of.open()
-    ours = summarizers.ours(llm.of_vectors(), llm.summary_training(SummaryOptions()))
+    ours = summarizers.ours(llm.codec, llm.system, llm.summary_training(SummaryOptions()))
     told = stories.stories(of.count)
     return summaries.run({**others, **ours}, told, progress=of.progress("summaries"))

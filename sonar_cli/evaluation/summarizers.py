@@ -8,6 +8,7 @@ from typing import get_args
 from sonar_cli.hub.catalogue import SummaryTraining
 from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.systems.base import SUMMARY_CUE, System
+from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import Method, SummaryOptions
 from sonar_cli.summary.document import Document, read
 from sonar_cli.summary.plan import CONTEXT, Plan
@@ -20,14 +21,17 @@ from sonar_cli.text.documents import Passage
 Summarizer = Callable[[Sequence[Sequence[str]], Sequence[int]], Iterable[Sequence[str]]]
 
 
-def ours(system: System, training: SummaryTraining | None) -> dict[str, Summarizer]:
+def ours(
+    codec: Codec, system: System | TokenLLMSystem, training: SummaryTraining | None
+) -> dict[str, Summarizer]:
     """Return a summarizer for each method of `sonar-llm summarize` that a model knows.
 
-    `training` is what the model was trained with to write summaries. Where it is None the model
-    has not learned to, and "extractive" is the only method.
+    `codec` makes the vectors that sentences are chosen by and that written ones are held against.
+    `training` is what the model was trained with to write summaries. Where it is None the model has
+    not learned to, and "extractive" is the only method.
     """
     methods: tuple[Method, ...] = get_args(Method) if training else ("extractive",)
-    return {method: _summarizer(system.codec, system, method, training) for method in methods}
+    return {method: _summarizer(codec, system, method, training) for method in methods}
 
 
 def extractive(codec: Codec) -> dict[str, Summarizer]:
@@ -36,7 +40,10 @@ def extractive(codec: Codec) -> dict[str, Summarizer]:
 
 
 def _summarizer(
-    codec: Codec, system: System | None, method: Method, training: SummaryTraining | None
+    codec: Codec,
+    system: System | TokenLLMSystem | None,
+    method: Method,
+    training: SummaryTraining | None,
 ) -> Summarizer:
     options = SummaryOptions()
     encoding = Encoding(codec, options.source_lang)

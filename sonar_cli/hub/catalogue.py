@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sonar_cli.hub.download import Hub
 from sonar_cli.model.names import CONFIG
-from sonar_cli.model.shapes import predictor_config, read_json
+from sonar_cli.model.shapes import read_json
 from sonar_cli.options import MINI
 
 FAR_FROM_MINI = (
@@ -20,7 +20,7 @@ EMBEDDED = Path(__file__).parents[1] / "mini" / "weights"
 
 @dataclass(frozen=True)
 class SummaryTraining:
-    """How a predictor was trained to write summaries.
+    """How a system was trained to write summaries.
 
     `cue` is the sentence that asked for a summary, None for the default. `context` is the most
     sentences before the cue, None if unknown.
@@ -90,13 +90,10 @@ def summary_training(model: str, predictor: Path | None = None) -> SummaryTraini
         return SummaryTraining() if found.summaries else None
     if predictor is None or not (predictor / CONFIG).is_file():
         return None
-    try:
-        config = predictor_config(read_json(predictor / CONFIG))
-    except (KeyError, TypeError, ValueError):
-        return None  # loading the model reports the error
-    if config.summary_cue is None:
+    raw = read_json(predictor / CONFIG)
+    if (cue := raw.get("summary_cue")) is None:
         return None
-    return SummaryTraining(config.summary_cue, config.trained_len)
+    return SummaryTraining(cue, raw.get("trained_len"))
 
 
 def known() -> tuple[KnownModel, ...]:

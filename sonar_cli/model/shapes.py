@@ -51,10 +51,13 @@ class RopeScaling:
 
 @dataclass(frozen=True, kw_only=True)
 class LlamaConfig:
-    """Shape of a stack of Llama layers: `hidden` is the width, `ffn` SwiGLU's inner width.
+    """Shape of a stack of Llama layers, and the summaries that it was trained to write.
 
-    `heads * head_dim` can differ from `hidden`. `rope_scaling` None means plain rotary positions.
-    `dropout` is the share of each block's outputs that training sets to 0.
+    `hidden` is the width, `ffn` SwiGLU's inner width. `heads * head_dim` can differ from `hidden`.
+    `rope_scaling` None means plain rotary positions. `dropout` is the share of each block's outputs
+    that training sets to 0. `summary_cue` is the sentence that asks for a summary of the sentences
+    before, None if it was not learned. `trained_len` is the most sentences before the cue in
+    training, None if unknown.
     """
 
     hidden: int
@@ -67,6 +70,8 @@ class LlamaConfig:
     rope_theta: float = 500_000.0
     rope_scaling: RopeScaling | None = field(default_factory=RopeScaling)
     dropout: float = 0.0
+    summary_cue: str | None = None
+    trained_len: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +104,13 @@ class TokenLLMConfig(LlamaConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictorConfig(LlamaConfig):
-    """Shape of a SONAR-LLM predictor, and what it was trained for.
+    """Shape of a SONAR-LLM predictor; `embed_dim` is the size D of the sentence vector.
 
-    `embed_dim` is the size D of the sentence vector. `add_begin` is True if its training texts
-    begin with "Begin of text.". `summary_cue` is the sentence that asks it for a summary of the
-    sentences before, None if it has not learned that. `trained_len` is the most sentences before
-    the cue in training, None if unknown.
+    `add_begin` is True if its training texts begin with "Begin of text.".
     """
 
     embed_dim: int
     add_begin: bool = False
-    summary_cue: str | None = None
-    trained_len: int | None = None
 
 
 def system_kind(raw: Mapping[str, Any]) -> str:

@@ -97,13 +97,8 @@ def may_write(model: str, options: SummaryOptions) -> bool:
     return True
 
 
-def untrained(model: str, vectors: bool = True) -> str:
-    """Return the message that a model has not learned to write summaries, and what to do.
-
-    Only a system of `vectors` can be made to try.
-    """
-    if not vectors:
-        return f"{model} is a token-level model, which writes no summaries; use --method extractive"
+def untrained(model: str) -> str:
+    """Return the message that a model has not learned to write summaries, and what to do."""
     return (
         f"{model} has not learned to write summaries; use --method extractive, or let it try with "
         "--force (and --cue, the sentence to answer to)"

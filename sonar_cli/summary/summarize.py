@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sonar_cli.model.codec.base import Codec, decode_into
 from sonar_cli.model.systems.base import System
+from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import Summary, SummaryOptions, SummarySentence
 from sonar_cli.summary.choosing import choose
 from sonar_cli.summary.document import Document
@@ -28,7 +29,7 @@ from sonar_cli.summary.writing import Progress, Written, write
 def summarize(
     document: Document,
     codec: Codec,
-    system: System | None,
+    system: System | TokenLLMSystem | None,
     plan: Plan,
     options: SummaryOptions,
     batch_size: int = 8,
@@ -56,7 +57,7 @@ def summarize(
     elif plan.method == "extractive" or system is None:
         sentences = _extract(document, plan.count)
     else:
-        written = list(write(document, system, plan, options, batch_size, progress))
+        written = list(write(document, codec, system, plan, options, batch_size, progress))
         min_support = options.support if plan.method == "hybrid" else -math.inf
         sentences = _replace_unsupported(document, written, plan.count, min_support)
         sentences = sentences or _extract(document, plan.count)

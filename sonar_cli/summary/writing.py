@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from sonar_cli.model.codec.base import Codec
-from sonar_cli.model.systems.base import System
+from sonar_cli.model.systems.base import Prompt, System
+from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions, SummaryOptions
-from sonar_cli.pipeline import generate_many, in_order
+from sonar_cli.pipeline import in_order, write_many
 from sonar_cli.summary.document import Document
 from sonar_cli.summary.plan import Plan, reading_parts
 from sonar_cli.summary.salience import nearest, support
@@ -49,19 +50,24 @@ class Written:
 
 def write(
     document: Document,
-    system: System,
+    codec: Codec,
+    system: System | TokenLLMSystem,
     plan: Plan,
     options: SummaryOptions,
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Iterator[Written]:
-    """Yield the sentences that the system writes for each part of a document, without repeats."""
+    """Yield the sentences that the system writes for each part of a document, without repeats.
+
+    Their vectors, and so their sources and support, are the codec's whatever the system.
+    """
     parts = reading_parts(document, plan.context)
-    cue = system.codec.encode([plan.cue], options.source_lang).cpu()
-    prompts = (
-        torch.cat([document.vectors.take(part), cue])
-        for part in (progress(parts) if progress else parts)
-    )
+    shown = progress(parts) if progress else parts
+    if isinstance(system, TokenLLMSystem):
+        prompts = _in_words(document, shown, plan.cue)
+    else:
+        cue = codec.encode([plan.cue], options.source_lang).cpu()
+        prompts = (torch.cat([document.vectors.take(part), cue]) for part in shown)
     generation = GenerationOptions(
         sentences=plan.count,
         source_lang=options.source_lang,
@@ -69,12 +75,19 @@ def write(
         beam_size=options.beam_size,
         max_tokens=options.max_tokens,
         stop_threshold=options.stop_threshold,
+        seed=0,  # a diffusion's noise: the summary of a text is the same every time
     )
     seen: set[str] = set()
-    for number, step in in_order(generate_many(system, prompts, generation, batch_size)):
+    for number, step in in_order(write_many(system, prompts, generation, batch_size)):
         if step.text and step.text not in seen:
             seen.add(step.text)
-            yield _with_support(document, system.codec, step.text, parts[number], options)
+            yield _with_support(document, codec, step.text, parts[number], options)
+
+
+def _in_words(document: Document, parts: Iterable[range], cue: str) -> Iterator[Prompt]:
+    """Yield the sentences of each part and the cue, for a system that reads no vectors."""
+    for part in parts:
+        yield [*map(document.text, part), cue]
 
 
 def _with_support(

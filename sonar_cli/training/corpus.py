@@ -99,10 +99,10 @@ class Corpus:
         texts = np.searchsorted(self.documents.starts, places, side="right") - 1
         return int((places - self.documents.starts[texts]).max(initial=0))
 
-    def pieces(self, text: int) -> list[int]:
-        """Return a text's token ids, sentence after sentence, without language and ends."""
-        rows = (self.tokens.row(number)[2:-1] for number in self.documents.row(text))
-        return [int(each) for row in rows for each in row]
+    def pieces(self, sentence: int) -> list[int]:
+        """Return a sentence's token ids without language and ends."""
+        found: list[int] = self.tokens.row(sentence)[2:-1].tolist()
+        return found
 
 
 def prepare(

@@ -107,18 +107,21 @@ def next_vector_loss(
     return Loss(errors.sum() / variance, len(errors))
 
 
-def squared_error(lcm: BaseLCM | TwoTowerLCM, vectors: Tensor, mask: Tensor) -> Loss:
+def squared_error(
+    lcm: BaseLCM | TwoTowerLCM, vectors: Tensor, mask: Tensor, targets: Tensor | None = None
+) -> Loss:
     """Return the squared error of an LCM's vectors, a mean over its targets; see its `errors`."""
-    errors = lcm.errors(vectors, mask)
+    errors = lcm.errors(vectors, mask, targets)
     return Loss(errors.sum(), max(1, len(errors)))
 
 
-def next_token_loss(model: TokenLLM, ids: Tensor) -> Loss:
-    """Return the cross-entropy of the tokens after the first, a mean over them.
+def next_token_loss(model: TokenLLM, ids: Tensor, labels: Tensor | None = None) -> Loss:
+    """Return the cross-entropy of the tokens that follow, a mean over them.
 
-    `ids` (B, T) int64 may end with pad, which is no target; eos is one.
+    `ids` (B, T) int64 may end with pad. `labels` (B, T - 1) int64 are what is to be predicted after
+    each id but the last, pad where nothing is; None for the next ids, among them eos.
     """
-    labels = ids[:, 1:]
+    labels = ids[:, 1:] if labels is None else labels
     real = labels != PAD
     hidden = model.hidden(ids[:, :-1])[real]  # (tokens, hidden)
     count = len(hidden)

@@ -50,8 +50,6 @@ class Recipe:
         sizes = ("hidden", "ffn", "layers", "heads", "denoiser_layers", "diffusion_steps")
         check(self.data, self.train, model, sizes)
         check_model(model)
-        if self.data.summaries and self.system != "sonar-llm":
-            raise UsageError("data.summaries is for sonar-llm: no other system learns a cue yet")
         shares = {
             "model.dropout": model.dropout,
             "objective.decoder_dropout": self.objective.decoder_dropout,

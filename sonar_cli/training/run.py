@@ -35,6 +35,7 @@ from sonar_cli.training.systems import (
     part_loss,
     started_from,
     system_of,
+    taught,
     texts_loss,
     vectors_loss,
 )
@@ -105,8 +106,10 @@ def train(
 def _network(recipe: Recipe, paths: ModelPaths, codec: NativeCodec, corpus: Corpus) -> nn.Module:
     torch.manual_seed(recipe.train.seed)
     if recipe.start is not None and paths.predictor is not None:
-        return started_from(paths.predictor, paths.predictor_config, recipe.system)
-    return build_network(recipe, codec, corpus)
+        network = started_from(paths.predictor, paths.predictor_config, recipe.system)
+    else:
+        network = build_network(recipe, codec, corpus)
+    return taught(network, corpus)
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,8 @@ def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Modu
     """Build a recipe's network with random weights; an LCM's scaler is fitted to the corpus."""
     shape, kind = _llama(recipe.model), recipe.system
     if kind == "sonar-llm":
-        own = PredictorConfig(embed_dim=codec.width, add_begin=recipe.objective.begin, **shape)
-        if longest := corpus.longest_before(CUE):
-            own = replace(own, summary_cue=SUMMARY_CUE, trained_len=longest)
-        return Predictor(own)
+        begin = recipe.objective.begin
+        return Predictor(PredictorConfig(embed_dim=codec.width, add_begin=begin, **shape))
     if kind == "llm":
         return TokenLLM(TokenLLMConfig(vocab_size=codec.tokenizer.vocab_size, **shape))
     lcm = shape | {"embed_dim": codec.width, "rope_scaling": None, "rope_theta": 10_000.0}
@@ -91,6 +89,18 @@ def started_from(path: Path, config: Path | None, kind: str) -> nn.Module:
     return network
 
 
+def taught(network: Any, corpus: Corpus) -> nn.Module:
+    """Let a network's config name the cue of a corpus with summaries; return the network.
+
+    The most sentences before the cue are those of this corpus or of the training that it goes on.
+    """
+    if longest := corpus.longest_before(CUE):
+        longest = max(longest, network.config.trained_len or 0)
+        network.config = replace(network.config, summary_cue=SUMMARY_CUE, trained_len=longest)
+    found: nn.Module = network
+    return found
+
+
 def texts_loss(
     network: nn.Module, recipe: Recipe, codec: NativeCodec, corpus: Corpus, device: torch.device
 ) -> TextsLoss:
@@ -99,14 +109,7 @@ def texts_loss(
         return _sonar_llm(network, recipe.objective, codec, corpus, device)
     if isinstance(network, TokenLLM):
         return _token_llm(network, corpus, device)
-    lcm: Any = network
-
-    def loss(texts: Sequence[int]) -> Loss:
-        sequences = [corpus.sequence(text, (), END_OF_TEXT) for text in texts]
-        vectors, mask = (each.to(device) for each in corpus.batch(sequences))
-        return replace(squared_error(lcm, vectors, mask), tokens=corpus.tokens_of(sequences))
-
-    return loss
+    return _lcm(network, corpus, device)
 
 
 def vectors_loss(network: Predictor, corpus: Corpus, device: torch.device) -> TextsLoss:
@@ -145,6 +148,22 @@ def system_of(
     return TokenLLMSystem(codec.tokenizer, network)
 
 
+def ids_and_labels(corpus: Corpus, text: int) -> tuple[list[int], list[int]]:
+    """Return a text's ids as a token-level model reads them, and the label of each but the last.
+
+    The ids are `[bos] pieces [eos]`, without eos where the text goes on in another row. A label is
+    the id that follows, but eos behind the last sentence before a summary's cue, and PAD where a
+    piece of the cue follows another: the cue is asked with, and never written.
+    """
+    ids, labels = [BOS], []
+    for number in corpus.documents.row(text):
+        pieces = corpus.pieces(number)
+        ids += pieces
+        labels += pieces if number != CUE else [EOS, *[PAD] * (len(pieces) - 1)]
+    end = [EOS] * int(corpus.ends[text])
+    return ids + end, labels + end
+
+
 def _sonar_llm(
     network: Predictor,
     objective: Objective,
@@ -176,18 +195,39 @@ def _next(
     """
     sequences = [corpus.sequence(text, first, END) for text in texts]
     vectors, mask = corpus.batch([numbers[:-1] for numbers in sequences])
-    following = [number for numbers in sequences for number in numbers[1:]]
-    return vectors.to(device), mask.to(device), [END if n == CUE else n for n in following]
+    following = [number for numbers in sequences for number in _ended(numbers[1:], END)]
+    return vectors.to(device), mask.to(device), following
+
+
+def _ended(numbers: Sequence[int], end: int) -> list[int]:
+    """Return sentences' numbers as they are to be predicted: the end in place of the cue."""
+    return [end if number == CUE else number for number in numbers]
+
+
+def _lcm(lcm: Any, corpus: Corpus, device: torch.device) -> TextsLoss:
+    """The next vector of every position; that of the end where a summary's cue comes next."""
+
+    def loss(texts: Sequence[int]) -> Loss:
+        sequences = [corpus.sequence(text, (), END_OF_TEXT) for text in texts]
+        vectors, mask = (each.to(device) for each in corpus.batch(sequences))
+        wanted = [_ended(numbers, END_OF_TEXT) for numbers in sequences]
+        targets = None if wanted == sequences else corpus.batch(wanted)[0].to(device)
+        found = squared_error(lcm, vectors, mask, targets)
+        return replace(found, tokens=corpus.tokens_of(sequences))
+
+    return loss
 
 
 def _token_llm(network: TokenLLM, corpus: Corpus, device: torch.device) -> TextsLoss:
+    """The next token of every position."""
+
+    def padded(rows: Sequence[list[int]]) -> Tensor:
+        tensors = [torch.tensor(row) for row in rows]
+        return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=PAD).to(device)
+
     def loss(texts: Sequence[int]) -> Loss:
-        rows = [
-            torch.tensor([BOS, *corpus.pieces(text), *[EOS] * int(corpus.ends[text])])
-            for text in texts
-        ]
-        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
-        return next_token_loss(network, ids.to(device))
+        ids, labels = zip(*(ids_and_labels(corpus, text) for text in texts), strict=True)
+        return next_token_loss(network, padded(ids), padded(labels))
 
     return loss
 

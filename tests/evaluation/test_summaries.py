@@ -371,15 +371,16 @@ def test_the_report_ends_with_the_claims() -> None:
 
 def test_our_own_summarizers() -> None:
     system = load_system(resolve(), Runtime("cpu"))
-    assert list(ours(system, None)) == ["extractive"]
+    assert list(ours(system.codec, system, None)) == ["extractive"]
     told = list(world.stories(2, 1_000, held_out=True))
     texts = [each.sentences for each in told]
-    for name, summarizer in ours(system, SummaryTraining()).items():
+    for name, summarizer in ours(system.codec, system, SummaryTraining()).items():
         one, none_left_out = summarizer(texts, [1, 99])
         assert len(one) == 1
         assert (one[0] in texts[0]) == (name == "extractive")
         assert tuple(none_left_out) == texts[1]
-    assert list(ours(system, SummaryTraining())) == ["extractive", "abstractive", "hybrid"]
+    methods = ["extractive", "abstractive", "hybrid"]
+    assert list(ours(system.codec, system, SummaryTraining())) == methods
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, three: list[Any]) -> None:

@@ -175,7 +175,7 @@ def _fake_writer(monkeypatch: pytest.MonkeyPatch, of_parts: list[list[str]]) -> 
     """Let the predictor write what is given; return the list of the prompts it is asked with."""
     asked: list[Tensor] = []
 
-    def generate_many(
+    def write_many(
         model: SonarLLMSystem, prompts: Iterable[Tensor], options: object, size: int
     ) -> Iterator[tuple[int, Step]]:
         for number, (prompt, texts) in enumerate(zip(prompts, of_parts, strict=True)):
@@ -184,7 +184,7 @@ def _fake_writer(monkeypatch: pytest.MonkeyPatch, of_parts: list[list[str]]) -> 
                 yield number, Step(index, text, 0.0, 1.0, 0.0)
             yield number, Step(None, None, 1.0, 1.0, 0.0, "end")
 
-    monkeypatch.setattr(writing, "generate_many", generate_many)
+    monkeypatch.setattr(writing, "write_many", write_many)
     return asked
 
 

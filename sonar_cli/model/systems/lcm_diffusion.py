@@ -185,15 +185,16 @@ class TwoTowerLCM(Llama):
         """Return the contexts (B, T, hidden) of vectors (B, T, D) that follow the cache."""
         return self.run(self.forward_proj(self.scaler.normalize(vectors)), cache)
 
-    def errors(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """Return the squared errors of the denoised vectors (targets,), in normalized space.
+    def errors(self, vectors: Tensor, mask: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return the squared errors of the denoised vectors (errors,), in normalized space.
 
-        Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. Every sentence is
-        a target at a random time of its own. It sees the contexts of the sentences before it; the
-        share `NO_CONTEXT` of the texts sees none. An error is a sum over D; training minimizes
-        their mean.
+        Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. `targets`
+        (B, T, D) are what is to be denoised at each place; None for the vectors themselves. Every
+        sentence's target has a random time of its own. It sees the contexts of the sentences before
+        it; the share `NO_CONTEXT` of the texts sees none. An error is a sum over D; training
+        minimizes their mean.
         """
-        clean = self.scaler.normalize(vectors)
+        clean = self.scaler.normalize(vectors if targets is None else targets)
         times = torch.randint(len(self.signal), mask.shape, device=vectors.device)
         noisy = add_noise(clean, torch.randn_like(clean), self.signal[times])
         contexts = self.hidden(vectors)[:, :-1]  # (B, T - 1, hidden)

@@ -41,13 +41,15 @@ class BaseLCM(Llama):
         """Return the vectors (..., D) that hidden states (..., hidden) predict."""
         return self.scaler.denormalize(self.reverse_proj(hidden))
 
-    def errors(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """Return the squared errors of the next vectors (targets,), in normalized space.
+    def errors(self, vectors: Tensor, mask: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return the squared errors of the next vectors (errors,), in normalized space.
 
-        Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. All sentences but
-        a text's first are targets. An error is a sum over D; training minimizes their mean.
+        Vectors are (B, T, D), mask (B, T) bool is True where there is a sentence. `targets`
+        (B, T, D) are what the vectors before each place should predict there; None for the vectors
+        themselves. There is an error for every sentence but a text's first. It is a sum over D;
+        training minimizes their mean.
         """
-        wanted = self.scaler.normalize(vectors[:, 1:])
+        wanted = self.scaler.normalize((vectors if targets is None else targets)[:, 1:])
         found = self.reverse_proj(self.hidden(vectors[:, :-1]))
         return (found - wanted).square().sum(-1)[mask[:, 1:]]
 
