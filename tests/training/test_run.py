@@ -11,7 +11,9 @@ import torch
 from sonar_cli import SonarLLM
 from sonar_cli.cli import run
 from sonar_cli.errors import UsageError
+from sonar_cli.hub.catalogue import summary_training
 from sonar_cli.model.shapes import TransformerConfig
+from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.training import dry_run
 from sonar_cli.training import recipe as recipes
 from sonar_cli.world import stories as world
@@ -83,6 +85,60 @@ def test_killed_and_resumed_is_as_if_nothing_had_been(capsys, tmp_path: Path, na
     ]
     assert weights[0] == weights[1]
     assert _log(folder) == _log(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_system_learns_the_cue_and_is_asked_with_it(capsys, tmp_path: Path, name: str) -> None:
+    assert _train(capsys, tmp_path / "run", name, "data.summaries=true", "data.stories=20")[0] == 0
+    config = json.loads((tmp_path / "run/model/predictor/config.json").read_text())
+    longest = max(len(world.story(number).sentences) for number in range(1, 20, 2))
+    assert (config["summary_cue"], config["trained_len"]) == (SUMMARY_CUE, longest)
+    told = tmp_path / "told.txt"
+    told.write_text(" ".join(world.story(1).sentences))
+    order = ["summarize", "-m", str(tmp_path / "run"), str(told), "-n", "2", "--no-cache"]
+    more = ["--threads", "1", "--max-tokens", "9", "--format", "jsonl"]
+    for method, ways in {
+        "abstractive": {"abstractive"},
+        "hybrid": {"abstractive", "extractive"},
+    }.items():
+        assert run([*order, "--method", method, *more]) == 0
+        found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert 1 <= len(found) <= 2 and {each["method"] for each in found} <= ways
+        assert all(each["sources"] for each in found)
+
+
+# Few stories and more steps: the two towers learn them by heart only in minutes.
+BY_HEART = {
+    "lcm-mse": ("train.steps=200", "train.lr=3e-3"),
+    "llm": ("train.steps=120", "train.lr=5e-3"),
+}
+
+
+@pytest.mark.parametrize("name", BY_HEART)
+def test_what_is_known_by_heart_is_summed_up(capsys, tmp_path: Path, name: str) -> None:
+    order = [
+        "data.stories=6", "data.summaries=true", "data.valid=0.01", "data.test=0",
+        "model.hidden=64", "model.ffn=128", "model.layers=2", "model.heads=4", "model.dropout=0",
+        "train.batch=6", "train.warmup=10", "train.validate_every=1000", "train.save_seconds=60",
+        "train.precision=float32", *BY_HEART[name],
+    ]  # fmt: skip
+    assert _train(capsys, tmp_path, name, *order)[0] == 0
+    llm = SonarLLM.load(str(tmp_path), device="cpu", threads=1)
+    for number in (1, 3, 5):
+        story = world.story(number)
+        found = llm.summarize(" ".join(story.sentences), method="abstractive")
+        assert tuple(each.text for each in found.sentences) == story.summary
+        assert {each.method for each in found.sentences} == {"abstractive"}
+        assert all(each.support > 0.4 for each in found.sentences)
+
+
+def test_what_goes_on_with_summaries_says_so(capsys, tmp_path: Path) -> None:
+    assert _train(capsys, tmp_path / "plain", "lcm-mse")[0] == 0
+    assert summary_training("own", tmp_path / "plain/model/predictor") is None
+    order = [f"from={tmp_path / 'plain'}", f"codec={tmp_path / 'plain'}", "data.summaries=true"]
+    assert _train(capsys, tmp_path / "more", "lcm-mse", *order)[0] == 0
+    found = summary_training("own", tmp_path / "more/model/predictor")
+    assert found is not None and found.cue == SUMMARY_CUE and found.context
 
 
 def test_another_recipe_in_the_same_folder_is_refused(capsys, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from sonar_cli import SonarLLM
 from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.hub.catalogue import SummaryTraining, summary_training
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.formats.system import OWN, kind_of, read_system, save_system
 from sonar_cli.model.load import load_codec, load_system
@@ -82,6 +83,21 @@ def test_each_continues_a_text(tmp_path: Path, kind: str, dtype: str) -> None:
             llm.of_vectors()
     with pytest.raises(UsageError, match="--method extractive, or let it try with --force"):
         llm.summarize("Tom ran. Tom sat.", method="abstractive", sentences=1)
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_config_from_before_the_cue_is_read(tmp_path: Path, kind: str) -> None:
+    network = _network(kind)
+    save_system(network, tmp_path)
+    file = tmp_path / "config.json"
+    raw = json.loads(file.read_text())
+    del raw["summary_cue"], raw["trained_len"]
+    file.write_text(json.dumps(raw))
+    assert read_system(tmp_path)[1] == network.config
+    assert summary_training("own", tmp_path) is None
+    file.write_text(json.dumps({**raw, "summary_cue": "In short:", "trained_len": 9}))
+    assert summary_training("own", tmp_path) == SummaryTraining("In short:", 9)
+    assert read_system(tmp_path)[1].trained_len == 9
 
 
 @pytest.mark.parametrize("kind", OWN)

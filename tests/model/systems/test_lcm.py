@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sonar_cli.model.shapes import LCMConfig, TwoTowerConfig
+from sonar_cli.model.systems import lcm_diffusion
+from sonar_cli.model.systems.diffusion import add_noise
 from sonar_cli.model.systems.lcm_diffusion import (
     DenoiserLayer,
     LCMDiffusionSystem,
@@ -63,7 +65,50 @@ def test_regression_loss_by_hand() -> None:
     assert float(model.errors(vectors, mask).mean()) == pytest.approx(errors / 3, rel=1e-4)
 
 
+def test_other_targets_by_hand() -> None:
+    """What is read stays what it is; only what is wanted at a place changes."""
+    model, vectors, targets = _mse(), torch.randn(2, 4, D), torch.randn(2, 4, D)
+    mask = torch.tensor([[True] * 4, [True] * 3 + [False]])
+    expected = []
+    for text, place in ((0, 1), (0, 2), (0, 3), (1, 1), (1, 2)):
+        new = model.scaler.normalize(model(vectors[text : text + 1, :place])[0, -1])
+        wanted = model.scaler.normalize(targets[text, place])
+        expected.append((new - wanted).square().sum())
+    found = model.errors(vectors, mask, targets)
+    torch.testing.assert_close(found, torch.stack(expected), atol=1e-4, rtol=1e-4)
+    assert torch.equal(model.errors(vectors, mask, vectors), model.errors(vectors, mask))
+
+
 # two towers
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_denoising_by_hand(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """Each target by itself, with the contexts of what was read before it, or with none."""
+    monkeypatch.setattr(lcm_diffusion, "NO_CONTEXT", share)
+    model, vectors, targets = _two_towers(), torch.randn(2, 4, D), torch.randn(2, 4, D)
+    mask = torch.tensor([[True] * 4, [True] * 3 + [False]])
+    torch.manual_seed(2)
+    found = model.errors(vectors, mask, targets)
+    torch.manual_seed(2)
+    assert torch.equal(model.errors(vectors, mask, targets), found)
+    torch.manual_seed(2)
+    times, noise = torch.randint(100, mask.shape), torch.randn(2, 4, D)
+    expected = []
+    for text, place in mask.nonzero().tolist():
+        one, time = slice(text, text + 1), times[text, place].view(1, 1)
+        clean = model.scaler.normalize(targets[text, place])
+        noisy = add_noise(clean, noise[text, place], model.signal[time[0, 0]])
+        before = vectors[one, : 0 if share else place]
+        contexts = model.hidden(before) if before.shape[1] else torch.zeros(1, 0, 32)
+        seen = torch.ones(1, 1, 1 + contexts.shape[1], dtype=torch.bool)
+        new = model.denoiser(noisy.view(1, 1, D), time, contexts, seen)[0, 0]
+        expected.append((new - clean).square().sum())
+    torch.testing.assert_close(found, torch.stack(expected), atol=1e-4, rtol=1e-4)
+    torch.manual_seed(2)
+    same = model.errors(vectors, mask, vectors)
+    torch.manual_seed(2)
+    assert torch.equal(model.errors(vectors, mask), same)
 
 
 def test_a_target_sees_only_what_is_before_it() -> None:
