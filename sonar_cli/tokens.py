@@ -52,7 +52,7 @@ def generate_many(
         started = perf_counter()
         if running:
             newest = torch.tensor([[text.ids[-1]] for text in running], device=model.device)
-            logits = model(newest, cache)[:, -1]
+            logits = model.following(newest, cache)
         for number, prompt in islice(waiting, batch_size - len(running)):
             first = _read(system, prompt, cache, len(running))
             logits = torch.cat([logits.view(-1, first.shape[1]), first])
@@ -78,7 +78,7 @@ def _read(system: TokenLLMSystem, prompt: Prompt, cache: KVCache, row: int) -> T
         raise ValueError("there is no sentence to continue")
     own = system.model.new_cache()
     ids = torch.tensor([system.prompt(prompt)], device=system.model.device)
-    logits = system.model(ids, own)[:, -1]
+    logits = system.model.following(ids, own)
     cache.put(row, own)
     return logits
 
@@ -121,7 +121,7 @@ def _searched(system: TokenLLMSystem, prompt: Prompt, options: GenerationOptions
         raise UsageError("a token-level model reads text, not vectors")
     started, cache = perf_counter(), system.model.new_cache()
     *before, last = system.prompt(prompt)
-    system.model(torch.tensor([before], device=system.model.device), cache)
+    system.model.hidden(torch.tensor([before], device=system.model.device), cache)
 
     def step(ids: Tensor, rows: Tensor | None) -> Tensor:
         if rows is not None:

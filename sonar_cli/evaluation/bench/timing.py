@@ -56,12 +56,12 @@ class Memory:
     def __init__(self, device: torch.device, size: int) -> None:
         self._data = torch.ones(max(size, _LEAST_READ) // 4, device=device)
         self._speeds: list[float] = []
-        _timed(self._data.sum)
+        timed(self._data.sum)
         self.read()
 
     def read(self) -> None:
         """Read all of it once, and note how fast that was."""
-        self._speeds.append(4 * len(self._data) / _timed(self._data.sum))
+        self._speeds.append(4 * len(self._data) / timed(self._data.sum))
 
     def speed(self, last: int = 0) -> float:
         """Return the median speed of the `last` readings (0: of all), in bytes a second."""
@@ -89,7 +89,7 @@ def token_steps(
     for _ in range(rounds):
         memory.read()
         for engine in engines:
-            once = _timed(lambda: engine.search(texts, beam_size, steps))  # noqa: B023
+            once = timed(lambda: engine.search(texts, beam_size, steps))  # noqa: B023
             taken[engine.name].append(once / steps)
     speed = memory.speed(rounds)
     return [
@@ -120,11 +120,11 @@ def next_vectors(
         taken = []
         for _ in range(rounds):
             memory.read()
-            taken.append(_timed(lambda: predictor(vector, cache)))  # noqa: B023
+            taken.append(timed(lambda: predictor(vector, cache)))  # noqa: B023
         yield Timing(name, NEXT_VECTOR, count, tuple(taken), bytes_read, memory.speed(rounds))
 
 
-def _timed(run: Callable[[], object]) -> float:
+def timed(run: Callable[[], object]) -> float:
     """Return the seconds that a call takes, until the device has done what it was asked for."""
     started = perf_counter()
     result = run()

@@ -31,6 +31,13 @@ class TokenLLM(Llama):
         """Return the logits (B, T, V) of ids (B, T) int64, which follow those in the cache."""
         return F.linear(self.hidden(ids, cache), self.embed.weight)
 
+    def following(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Return the logits (B, V) of what follows ids (B, T) int64, and those of no position else.
+
+        Those of all positions of a long prompt would take more memory than the network.
+        """
+        return F.linear(self.hidden(ids, cache)[:, -1], self.embed.weight)
+
     def hidden(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
         """Return the hidden states (B, T, hidden), after the final norm, of ids (B, T) int64."""
         return self.run(self.embed(ids), cache)
