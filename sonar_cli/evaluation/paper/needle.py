@@ -6,9 +6,9 @@ question names the jewel, and the answer names the box:
 
 >>> case = next(cases(1, lengths=[16], depths=[0.5]))
 >>> case.prompt[8], case.prompt[16], case.answer  # doctest: +NORMALIZE_WHITESPACE
-('Before long, Simon learned that a thief hid the pearl in a jar.',
- '"Dear owl, what should I do about the pearl?" asked Simon.',
- 'The owl opened the right jar and there was the pearl.')
+('Before long, Nora learned that a thief hid the pearl in a pocket.',
+     '"Dear cricket, what should I do about the pearl?" asked Nora.',
+ 'The cricket opened the right pocket and there was the pearl.')
 
 All three are sentences of the story world's grammar, so that its codecs carry them. Stories about
 jewels are left out of the context; other boxes do occur in it.
