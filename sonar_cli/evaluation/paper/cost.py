@@ -98,9 +98,9 @@ def cache_bytes(config: LlamaConfig, positions: int, item: int = 4) -> int:
     A position is a sentence's vector or a token. The contexts that the denoiser of a two-tower LCM
     attends to count as well; memory that is reserved for further positions does not.
 
-    >>> from sonar_cli.evaluation.paper.networks import MINI, shapes
-    >>> cache_bytes(shapes(MINI)["sonar-llm"], 100), cache_bytes(shapes(MINI)["llm"], 2000)
-    (819200, 16384000)
+    >>> from sonar_cli.evaluation.bench.weights import FULL
+    >>> cache_bytes(FULL.predictor, 100), cache_bytes(FULL.predictor, 6000)
+    (27852800, 1671168000)
     """
     numbers = 2 * config.layers * config.kv_heads * config.head_dim
     if isinstance(config, TwoTowerConfig):

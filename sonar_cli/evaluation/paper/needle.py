@@ -7,7 +7,7 @@ question names the jewel, and the answer names the box:
 >>> case = next(cases(1, lengths=[16], depths=[0.5]))
 >>> case.prompt[8], case.prompt[16], case.answer  # doctest: +NORMALIZE_WHITESPACE
 ('Before long, Nora learned that a thief hid the pearl in a pocket.',
-     '"Dear cricket, what should I do about the pearl?" asked Nora.',
+ '"Dear cricket, what should I do about the pearl?" asked Nora.',
  'The cricket opened the right pocket and there was the pearl.')
 
 All three are sentences of the story world's grammar, so that its codecs carry them. Stories about

@@ -11,6 +11,8 @@ from sonar_cli.evaluation.bench.weights import Sizes, random_state
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.formats.codec import read_decoder, read_encoder
+from sonar_cli.model.formats.predictor import read_predictor
 from sonar_cli.model.formats.system import OWN
 from sonar_cli.model.load import AnySystem, build, pick_device, pick_dtype, prepare
 from sonar_cli.model.shapes import (
@@ -18,22 +20,15 @@ from sonar_cli.model.shapes import (
     TOKEN_LLM,
     LCMConfig,
     LlamaConfig,
-    PredictorConfig,
     TokenLLMConfig,
-    TransformerConfig,
     TwoTowerConfig,
 )
 from sonar_cli.model.systems.lcm_diffusion import TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
+from sonar_cli.options import ModelPaths
 
-# The embedded model; the paper's 900m is `weights.FULL`.
-MINI = Sizes(
-    TransformerConfig(1721, 256, layers=2, heads=4, ffn=768, max_len=514),
-    TransformerConfig(1721, 256, layers=2, heads=4, ffn=1024, max_len=512),
-    PredictorConfig(embed_dim=256, hidden=256, ffn=640, layers=4, heads=8, kv_heads=8, head_dim=32),
-)
 # Share of a two-tower LCM's layers that are the contextualizer's, as in Meta's at 1.6 B.
 _CONTEXTUALIZER = 5 / 18
 
@@ -51,6 +46,25 @@ class Networks:
     network: Network
     encoder: TextEncoder | None = None
     decoder: TextDecoder | None = None
+
+
+def sizes_of(paths: ModelPaths) -> Sizes:
+    """Return the shapes of a model's files, as `weights.FULL` has those of SONAR and the 900m.
+
+    Raises UsageError for a codec alone, CheckpointError where the files cannot be read.
+
+    >>> from sonar_cli.hub.resolve import resolve
+    >>> mini = sizes_of(resolve())
+    >>> mini.encoder.width == mini.decoder.width == mini.predictor.embed_dim
+    True
+    """
+    if paths.predictor is None:
+        raise UsageError("this model is a codec alone; name one with a predictor")
+    return Sizes(
+        read_encoder(paths.encoder)[0],
+        read_decoder(paths.decoder)[0],
+        read_predictor(paths.predictor, paths.predictor_config)[0],
+    )
 
 
 def networks_of(system: AnySystem) -> Networks:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.bench.weights import FULL, TINY
-from sonar_cli.evaluation.paper.networks import MINI, networks_of, random_networks, shapes
+from sonar_cli.evaluation.paper.networks import networks_of, random_networks, shapes, sizes_of
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.formats.system import OWN
 from sonar_cli.model.load import load_system
-from sonar_cli.model.shapes import DECODER_MAX_LEN, ENCODER_MAX_LEN, LlamaConfig
+from sonar_cli.model.shapes import LlamaConfig, TwoTowerConfig
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from tests.model.systems.test_base import BookCodec
@@ -24,25 +26,27 @@ def _stack(kind: str, config: LlamaConfig) -> int:
     return sum(each.numel() for name, each in network.named_parameters() if "layers." in name)
 
 
-@pytest.mark.parametrize("sizes", [FULL, MINI])
-def test_the_four_shapes_are_of_one_size(sizes) -> None:
-    counted = {kind: _stack(kind, config) for kind, config in shapes(sizes).items()}
-    assert list(counted) == ["sonar-llm", "lcm-mse", "lcm-diffusion", "llm"]
-    ours = counted.pop("sonar-llm")
-    assert counted["lcm-mse"] == counted["llm"] == ours
-    # Whole layers of two kinds are shared out, at mini's size one and two of them.
-    assert counted["lcm-diffusion"] == pytest.approx(ours, rel=0.03 if sizes is FULL else 0.3)
+@pytest.mark.parametrize(("layers", "towers"), [(17, (5, 7)), (4, (1, 2)), (1, (1, 1))])
+def test_the_four_shapes_are_of_one_size(layers: int, towers: tuple[int, int]) -> None:
+    sizes = replace(FULL, predictor=replace(FULL.predictor, layers=layers))
+    made = shapes(sizes)
+    assert list(made) == ["sonar-llm", "lcm-mse", "lcm-diffusion", "llm"]
+    counted = {kind: _stack(kind, config) for kind, config in made.items()}
+    assert counted["lcm-mse"] == counted["llm"] == counted["sonar-llm"]
+    two_tower = made["lcm-diffusion"]
+    assert isinstance(two_tower, TwoTowerConfig)
+    assert (two_tower.layers, two_tower.denoiser_layers) == towers
+    if layers == 17:
+        assert counted["lcm-diffusion"] == pytest.approx(counted["sonar-llm"], rel=0.03)
 
 
-def test_mini_is_the_embedded_model() -> None:
-    networks = networks_of(load_system(resolve()))
-    assert networks.name == "sonar-llm"
-    assert networks.encoder is not None and networks.encoder.config == MINI.encoder
-    assert networks.decoder is not None and networks.decoder.config == MINI.decoder
-    own = networks.network.config
-    for name in ("embed_dim", "hidden", "ffn", "layers", "heads", "kv_heads", "head_dim"):
-        assert getattr(own, name) == getattr(MINI.predictor, name)
-    assert (MINI.encoder.max_len, MINI.decoder.max_len) == (ENCODER_MAX_LEN, DECODER_MAX_LEN)
+def test_a_loaded_system_and_its_sizes() -> None:
+    networks, sizes = networks_of(load_system(resolve())), sizes_of(resolve())
+    assert networks.name == "sonar-llm" and networks.network.config == sizes.predictor
+    assert networks.encoder is not None and networks.encoder.config == sizes.encoder
+    assert networks.decoder is not None and networks.decoder.config == sizes.decoder
+    with pytest.raises(UsageError, match="a codec alone"):
+        sizes_of(replace(resolve(), predictor=None))
 
 
 @pytest.mark.parametrize("kind", list(shapes(TINY)))
