@@ -63,7 +63,8 @@ def measure(
     `write_seconds`, and all times in the lists `encode_rounds`, `read_rounds` and `write_rounds`.
     `cache_bytes` is the context's part of the key-value cache (see the function). `peak_bytes` is
     the most memory that the process had, weights included, or on CUDA the most that was allocated.
-    Systems other than Linux cannot forget an earlier peak of the process, which then counts.
+    Memory that earlier work left to the process counts, and where the system is not Linux also its
+    earlier peak, so that each pair is best measured in a process of its own.
 
     Raises ValueError where there would be no sentence, token or round.
     """
