@@ -36,7 +36,7 @@ from sonar_cli.training.objectives import (
     next_vector_loss,
     squared_error,
 )
-from sonar_cli.training.recipe import Recipe
+from sonar_cli.training.recipe import Kind, Recipe
 from sonar_cli.training.state import PartLoss
 from sonar_cli.training.tables import Model, Objective
 
@@ -48,26 +48,27 @@ _SAMPLE = 20_000
 
 def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Module:
     """Build a recipe's network with random weights; an LCM's scaler is fitted to the corpus."""
-    shape, kind = _llama(recipe.model), recipe.system
-    if kind == "sonar-llm":
-        begin = recipe.objective.begin
+    network = empty_network(recipe.system, recipe.model, codec, recipe.objective.begin)
+    if isinstance(network, BaseLCM | TwoTowerLCM):
+        network.scaler.fit(_sample(corpus))
+    return network
+
+
+def empty_network(system: Kind, model: Model, codec: NativeCodec, begin: bool = True) -> nn.Module:
+    """Build a system's network of a shape for a codec, with random weights.
+
+    With `begin` a SONAR-LLM's texts begin with the begin sentence.
+    """
+    shape = _llama(model)
+    if system == "sonar-llm":
         return Predictor(PredictorConfig(embed_dim=codec.width, add_begin=begin, **shape))
-    if kind == "llm":
+    if system == "llm":
         return TokenLLM(TokenLLMConfig(vocab_size=codec.tokenizer.vocab_size, **shape))
     lcm = shape | {"embed_dim": codec.width, "rope_scaling": None, "rope_theta": 10_000.0}
-    network: BaseLCM | TwoTowerLCM
-    if kind == "lcm-mse":
-        network = BaseLCM(LCMConfig(**lcm))
-    else:
-        network = TwoTowerLCM(
-            TwoTowerConfig(
-                denoiser_layers=recipe.model.denoiser_layers,
-                diffusion_steps=recipe.model.diffusion_steps,
-                **lcm,
-            )
-        )
-    network.scaler.fit(_sample(corpus))
-    return network
+    if system == "lcm-mse":
+        return BaseLCM(LCMConfig(**lcm))
+    denoiser = {name: getattr(model, name) for name in ("denoiser_layers", "diffusion_steps")}
+    return TwoTowerLCM(TwoTowerConfig(**denoiser, **lcm))
 
 
 def started_from(path: Path, config: Path | None, kind: str) -> nn.Module:

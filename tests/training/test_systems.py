@@ -71,7 +71,7 @@ def test_a_token_models_loss_by_hand() -> None:
     """Of its ten ids seven have a label: neither pieces of the cue nor the last."""
     network = _token_llm()
     ids = torch.tensor([[BOS, 7, 8, 9, 23, 24, 25, 10, 11, EOS]])
-    logs = network(ids)[0].log_softmax(-1)
+    logs = network(ids)[0].log_softmax(-1).detach()
     wanted = {0: 7, 1: 8, 2: 9, 3: EOS, 6: 10, 7: 11, 8: EOS}
     total = -sum(float(logs[place, label]) for place, label in wanted.items())
     found = _loss("llm", network, _corpus(TOLD))
@@ -102,7 +102,7 @@ def test_a_base_lcms_loss_position_by_position() -> None:
         for place, number in enumerate(wanted):
             new = network(vectors[read[: place + 1]][None])[0, -1]
             error = network.scaler.normalize(new) - network.scaler.normalize(vectors[number])
-            total, count = total + float(error.square().sum()), count + 1
+            total, count = total + error.square().sum().item(), count + 1
     found = _loss("lcm-mse", network, corpus)
     assert found.weight == count == 6
     assert found.mean == pytest.approx(total / count, rel=1e-4)
@@ -127,7 +127,7 @@ def test_a_sonar_llms_loss_sentence_by_sentence(predictor: Predictor, decoder: T
     for place, number in enumerate([TWO, END, SUMMARY, END]):
         new = predictor(vectors[TOLD[: place + 1]][None])[0, -1:]
         one = decoding_loss(decoder, new, corpus.tokens.padded([number]))
-        total, weight = total + float(one.total), weight + one.weight
+        total, weight = total + one.total.item(), weight + one.weight
     found = _loss("sonar-llm", predictor, corpus, SimpleNamespace(decoder=decoder))
     assert found.weight == weight
     assert found.mean == pytest.approx(total / weight, rel=1e-5)

@@ -1,0 +1,159 @@
+"""The comparison of the four systems from beginning to end: trainings, measures, records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import fmean, stdev
+
+from sonar_cli.evaluation.paper.measured import Measured, Values
+from sonar_cli.evaluation.paper.runs import Runs
+from sonar_cli.evaluation.paper.scaling import fit
+from sonar_cli.evaluation.paper.terms import SYSTEMS, Run, Terms
+from sonar_cli.evaluation.report import Record
+from sonar_cli.training.recipe import Kind
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All four systems on the same terms. Each property trains and measures what it needs.
+
+    A record of a run says which it is: system, size, parameters, seed, rate, steps and the seconds
+    that they took.
+    """
+
+    runs: Runs
+
+    @property
+    def terms(self) -> Terms:
+        """The terms."""
+        return self.runs.terms
+
+    @cached_property
+    def measured(self) -> Measured:
+        """The measures of single runs."""
+        return Measured(self.runs)
+
+    @cached_property
+    def rates(self) -> list[Record]:
+        """The learning rates that were tried for each system, and which was chosen."""
+        found: list[Record] = []
+        for system in SYSTEMS:
+            chosen, tried = self.runs.rate(system, self.measured.tried)
+            found += [
+                {"system": system, "rate": rate, "nats": nats, "chosen": rate == chosen}
+                for rate, nats in tried.items()
+            ]
+        return found
+
+    @cached_property
+    def sizes(self) -> list[Record]:
+        """Cross-entropy and BrierLM of every system, size and seed."""
+        runs = (
+            self._run(system, size, seed)
+            for size in self.terms.sizes
+            for seed in self.terms.seeds
+            for system in SYSTEMS
+        )
+        return self._records(runs, self.measured.likelihood)
+
+    @cached_property
+    def fits(self) -> list[Record]:
+        """The curve `nats = a N ** -alpha + b` of every system, where the terms have the sizes."""
+        if len(self.terms.sizes) < 3:
+            return []
+        return [{"system": system, **_fitted(self.sizes, system)} for system in SYSTEMS]
+
+    @cached_property
+    def timed(self) -> list[Record]:
+        """Likelihoods at the largest size after the same seconds of training, not steps.
+
+        The seconds are the terms' or, with 0, those of the system whose steps took longest. A
+        system's steps in these seconds follow from the pace of its first seed.
+        """
+        paces = {system: self._pace(system) for system in SYSTEMS}
+        seconds = self.terms.seconds or max(paces.values()) * self.terms.steps
+        runs = (
+            replace(run, steps=_rounded(seconds / paces[run.system])) for run in self._largest()
+        )
+        return self._records(runs, self.measured.likelihood)
+
+    @cached_property
+    def quality(self) -> list[Record]:
+        """How every system continues held-out texts, at the largest size."""
+        return self._records(self._largest(), self.measured.quality)
+
+    @cached_property
+    def summaries(self) -> list[Record]:
+        """How every system sums up, at the largest size; none where no text has a summary."""
+        if not self.terms.data.summaries:
+            return []
+        return self._records(self._largest(), self.measured.summaries)
+
+    def _run(self, system: Kind, size: int, seed: int) -> Run:
+        rate = next(
+            each["rate"] for each in self.rates if each["chosen"] and each["system"] == system
+        )
+        return Run(system, size, seed, rate, self.terms.steps)
+
+    def _largest(self) -> Iterator[Run]:
+        for seed in self.terms.seeds:
+            for system in SYSTEMS:
+                yield self._run(system, max(self.terms.sizes), seed)
+
+    def _pace(self, system: Kind) -> float:
+        return self.runs.pace(self._run(system, max(self.terms.sizes), self.terms.seeds[0]))
+
+    def _records(self, runs: Iterator[Run], measure: Callable[[Run], Values]) -> list[Record]:
+        return [{**self.runs.facts(run), **measure(run)} for run in runs]
+
+
+def summed_up(records: Sequence[Record], name: str) -> list[Record]:
+    """Return a measure's mean and spread over seeds, for every system and size.
+
+    The spread is the standard deviation, 0 of a single seed.
+
+    >>> runs = [{"system": "llm", "size": 9, "seed": n, "nats": 1.0 + n} for n in (0, 1)]
+    >>> summed_up(runs, "nats")
+    [{'system': 'llm', 'size': 9, 'mean': 1.5, 'spread': 0.7071067811865476, 'seeds': 2}]
+    """
+    groups: dict[tuple[str, int], list[float]] = {}
+    for each in records:
+        if name in each:
+            groups.setdefault((each["system"], each["size"]), []).append(each[name])
+    return [
+        {
+            "system": system,
+            "size": size,
+            "mean": fmean(values),
+            "spread": stdev(values) if len(values) > 1 else 0.0,
+            "seeds": len(values),
+        }
+        for (system, size), values in groups.items()
+    ]
+
+
+def _fitted(sizes: Sequence[Record], system: Kind) -> Mapping[str, object]:
+    """Fit a curve to a system's cross-entropies, and return it as a record."""
+    points: dict[int, list[float]] = {}
+    for each in sizes:
+        if each["system"] == system:
+            points.setdefault(each["parameters"], []).append(each["nats"])
+    found = fit(points)
+    intervals = {
+        f"{name}_{end}": value
+        for name, interval in found.intervals.items()
+        for end, value in zip(("low", "high"), interval, strict=True)
+    }
+    curve = {name: getattr(found, name) for name in ("a", "alpha", "b", "r2")}
+    return {**curve, **intervals, "notes": list(found.notes)}
+
+
+def _rounded(steps: float) -> int:
+    """Round to two digits, so that a run is found again after another measured pace.
+
+    >>> _rounded(1234.5), _rounded(7.2)
+    (1200, 7)
+    """
+    return max(1, int(float(f"{steps:.2g}")))

@@ -1,0 +1,95 @@
+"""What is measured of each training of a comparison, kept in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from sonar_cli.evaluation.paper import quality, summaries
+from sonar_cli.evaluation.paper.brier import brier
+from sonar_cli.evaluation.paper.cross_entropy import cross_entropy
+from sonar_cli.evaluation.paper.runs import Runs
+from sonar_cli.evaluation.paper.terms import Run
+from sonar_cli.evaluation.paper.texts import held_out, stories
+from sonar_cli.hub.catalogue import summary_training
+from sonar_cli.options import GenerationOptions
+from sonar_cli.training.record import digest, write_whole
+
+# Where a run's folder keeps what was measured.
+MEASURES = "measures.json"
+# The most texts on which learning rates are compared.
+_TRIED = 100
+
+# Measures by name.
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Measures of trained runs; each is taken once and kept beside the run's weights."""
+
+    runs: Runs
+
+    def tried(self, run: Run) -> float:
+        """Return the nats a token on texts for validation, by which learning rates are chosen."""
+        return self._kept(run, "tried", self._tried)["nats"]
+
+    def likelihood(self, run: Run) -> Values:
+        """Return cross-entropy and BrierLM on the held-out texts; see these modules.
+
+        `nats`, `piece_nats` and `sample_nats` are a token, `brier` is BrierLM, `brier_1` to
+        `brier_4` are the means that it is made of.
+        """
+        return self._kept(run, "likelihood", self._likelihood)
+
+    def quality(self, run: Run) -> Values:
+        """Return how the run continues the held-out texts; see `quality.measure`."""
+        return self._kept(run, "quality", self._quality)
+
+    def summaries(self, run: Run) -> Values:
+        """Return how the run sums up held-out stories; see `summaries.measure`."""
+        return self._kept(run, "summaries", self._summaries)
+
+    def _kept(self, run: Run, name: str, make: Callable[[Run], Values]) -> Values:
+        file = self.runs.trained(run) / MEASURES
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        terms = self.runs.terms
+        read = [asdict(terms.data), terms.test, terms.texts, terms.sentences]
+        of = digest([json.dumps(read)])
+        if known.get(name, {}).get("of") != of:
+            self.runs.tell(f"measuring {name} of {file.parent.name}")
+            known[name] = {"of": of, "values": dict(make(run))}
+            write_whole(file, json.dumps(known, indent=1) + "\n")
+        values: Values = known[name]["values"]
+        return values
+
+    def _tried(self, run: Run) -> Values:
+        texts = held_out(self.runs.terms, "valid", min(_TRIED, self.runs.terms.texts))
+        found = cross_entropy(self.runs.system(run), texts, samples=2)
+        return {"nats": found.a_token(found.nats)}
+
+    def _likelihood(self, run: Run) -> Values:
+        system, texts = self.runs.system(run), held_out(self.runs.terms)
+        found, scores = cross_entropy(system, texts), brier(system, texts)
+        return {
+            "tokens": int(found.tokens.sum()),
+            "nats": found.a_token(found.nats),
+            "piece_nats": found.a_token(found.piece_nats),
+            "sample_nats": found.a_token(found.sample_nats),
+            "brier": scores.score,
+            **{f"brier_{n}": mean for n, mean in enumerate(scores.means, start=1)},
+        }
+
+    def _summaries(self, run: Run) -> Values:
+        training = summary_training("", self.runs.of(run) / "model" / "predictor")
+        assert training is not None  # the texts of the terms have summaries
+        told = stories(self.runs.terms)
+        return summaries.measure(self.runs.system(run), self.runs.codec, training, told)
+
+    def _quality(self, run: Run) -> Values:
+        terms = self.runs.terms
+        of_world = bool(stories(terms, count=1))
+        options = GenerationOptions(sentences=terms.sentences, seed=0)
+        found = quality.measure(self.runs.system(run), held_out(terms), options, of_world)
+        return found.values

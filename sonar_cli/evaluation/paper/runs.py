@@ -1,0 +1,151 @@
+"""The trainings of a comparison, each made once and kept in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from sonar_cli.evaluation.paper.shapes import shaped
+from sonar_cli.evaluation.paper.terms import Run, Terms
+from sonar_cli.hub.resolve import resolve
+from sonar_cli.model.codec.native import NativeCodec
+from sonar_cli.model.load import AnySystem, load_codec, load_system
+from sonar_cli.options import ModelPaths, ModelRequest, Runtime
+from sonar_cli.training.place import Place
+from sonar_cli.training.recipe import Kind, Recipe
+from sonar_cli.training.record import digest
+from sonar_cli.training.run import train
+from sonar_cli.training.systems import empty_network
+from sonar_cli.training.tables import Model
+
+# judge(run) -> how bad a trained run is on held-out texts
+Judge = Callable[[Run], float]
+# tell(line): what is being done, for the terminal
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The trainings under `folder` on these terms; `tell` is told what is trained or measured.
+
+    A run's folder is named by a digest of its recipe and its codec, so that the same run is found
+    again, one that was stopped goes on, and a changed one is another. All runs share their corpus.
+    """
+
+    terms: Terms
+    folder: Path
+    place: Place
+    tell: Tell = lambda line: None
+
+    @cached_property
+    def paths(self) -> ModelPaths:
+        """The codec's files."""
+        return resolve(ModelRequest(self.terms.codec), predictor=False)
+
+    @cached_property
+    def codec(self) -> NativeCodec:
+        """The codec, on the device of the trainings."""
+        codec = load_codec(self.paths, Runtime(self.place.device, threads=self.place.threads))
+        assert isinstance(codec, NativeCodec)  # no other is asked for
+        return codec
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of the codec's weights and tokenizer."""
+        files = (self.paths.encoder, self.paths.decoder, self.paths.tokenizer)
+        parts = [
+            file.read_bytes().hex()
+            for place in files
+            for file in ([place] if place.is_file() else sorted(place.iterdir()))
+        ]
+        return digest(parts)
+
+    def shape(self, system: Kind, size: int) -> Model:
+        """Return the shape of a system of so many parameters."""
+
+        def build(shape: Model) -> nn.Module:
+            return empty_network(system, shape, self.codec)
+
+        if (system, size) not in self._shapes:
+            self._shapes[system, size] = shaped(system, size, self.terms.layers, build)
+        return self._shapes[system, size]
+
+    @cached_property
+    def _shapes(self) -> dict[tuple[Kind, int], Model]:
+        """The shapes that were found: each takes some hundred networks without weights."""
+        return {}
+
+    def recipe(self, run: Run) -> Recipe:
+        """Return a run's recipe."""
+        return run.recipe(self.terms, self.shape(run.system, run.size))
+
+    def of(self, run: Run) -> Path:
+        """Return a run's folder."""
+        recipe = self.recipe(run)
+        return self.folder / "runs" / run.name(recipe, self.identity)
+
+    def trained(self, run: Run) -> Path:
+        """Return the folder of a run, after training it where it is not trained yet."""
+        recipe, folder = self.recipe(run), self.of(run)
+        if not (folder / "model").is_dir():
+            self.tell(f"{run.system}, {run.size:,} parameters, seed {run.seed}, {run.rate:g}")
+            self._share_corpus(recipe, folder)
+            train(recipe, self.paths, folder, identity=self.identity, place=self.place)
+        return folder
+
+    def system(self, run: Run) -> AnySystem:
+        """Return a trained run's system."""
+        request = ModelRequest(str(self.trained(run) / "model"))
+        return load_system(resolve(request), Runtime(self.place.device), self.codec)
+
+    def facts(self, run: Run) -> dict[str, Any]:
+        """Return what a run is, and what it took to train it."""
+        figures = json.loads((self.trained(run) / "metrics.json").read_text(encoding="utf-8"))
+        return {
+            **asdict(run),
+            "parameters": figures["parameters"],
+            "seconds": round(self.pace(run) * run.steps, 1),
+        }
+
+    def pace(self, run: Run) -> float:
+        """Return the seconds of an update of a trained run, by its log.
+
+        The last step, behind which a validation is, does not count; a run so short that no other is
+        in its log has the pace of the whole.
+        """
+        folder = self.trained(run)
+        text = (folder / "log.jsonl").read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        timed = [line for line in lines if "seconds" in line and line["step"] < run.steps]
+        if timed:
+            return float(timed[-1]["seconds"] / timed[-1]["step"])
+        figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        return float(figures["seconds"] / run.steps)
+
+    def rate(self, system: Kind, judge: Judge) -> tuple[float, dict[float, float]]:
+        """Return a system's learning rate, and what `judge` found of each that was tried.
+
+        The least is the best. All are tried at the first size and seed for `tried` steps.
+        """
+        terms = self.terms
+        trials = {
+            rate: Run(system, terms.base, terms.seeds[0], rate, terms.tried) for rate in terms.rates
+        }
+        found = {rate: judge(trial) for rate, trial in trials.items()}
+        return min(found, key=found.__getitem__), found
+
+    def _share_corpus(self, recipe: Recipe, folder: Path) -> None:
+        made = digest([json.dumps(asdict(recipe.data)), self.identity]).partition(":")[2]
+        corpus = self.folder / "corpora" / made
+        corpus.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        link = folder / "corpus"
+        if not link.exists():
+            link.symlink_to(os.path.relpath(corpus, folder), target_is_directory=True)

@@ -1,0 +1,107 @@
+"""What a comparison found, as the tables of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sonar_cli.evaluation.paper.comparison import Comparison, summed_up
+from sonar_cli.evaluation.report import Column, Record, Report, Table, yes_or_no
+
+# Measures of quality and of summaries: name, heading, whether it is a share.
+_QUALITY = {
+    "bleu_two": "BLEU after two sentences",
+    "rouge_l_two": "ROUGE-L after two sentences",
+    "meteor_two": "METEOR after two sentences",
+    "bleu_half": "BLEU after half",
+    "rouge_l_half": "ROUGE-L after half",
+    "meteor_half": "METEOR after half",
+    "grammar": "sentences of the world's grammar",
+    "name": "the main character's name stays",
+    "ends": "ends by itself",
+    "repeats": "repeats a sentence",
+    "distinct_1": "distinct-1",
+    "distinct_2": "distinct-2",
+    "distinct_3": "distinct-3",
+    "fidelity": "cosine of predicted and written vector",
+}
+_SUMMARIES = {
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "meteor": "METEOR",
+    "exact": "the world's own summary, word for word",
+}
+_LIKELIHOOD = {"nats": "nats a token", "brier": "BrierLM"}
+
+
+def report(of: Comparison) -> Report:
+    """Make every training and measure of a comparison; return its tables, with all records.
+
+    JSON has a record for every run (`runs`, `timed`, `quality`, `summaries`), and the means and
+    spreads that the tables show.
+    """
+    tables = [
+        Table("rates", _RATES, of.rates),
+        _by_system("steps", of.sizes, _LIKELIHOOD),
+        _by_system("seconds", of.timed, _LIKELIHOOD),
+        Table("fits", _FITS, of.fits),
+        _by_system("quality", of.quality, _QUALITY),
+        _by_system("summaries", of.summaries, _SUMMARIES),
+    ]
+    notes = {
+        "runs": of.sizes,
+        "timed_runs": of.timed,
+        "quality_runs": of.quality,
+        "summary_runs": of.summaries,
+    }
+    return Report(tables, notes=notes)
+
+
+def _by_system(name: str, records: Sequence[Record], measures: dict[str, str]) -> Table:
+    """Return a table with a line a measure and size, and a column a system."""
+    lines: dict[tuple[str, int], dict[str, Any]] = {}
+    for measure, head in measures.items():
+        for each in summed_up(records, measure):
+            line = lines.setdefault(
+                (measure, each["size"]), {"measure": head, "size": each["size"]}
+            )
+            line[each["system"]] = {key: each[key] for key in ("mean", "spread", "seeds")}
+    systems = list(dict.fromkeys(each["system"] for each in records))
+    columns = [
+        Column("measure", "measure", left=True),
+        Column("size", "parameters", "{:,}".format),
+        *(Column(None, system, _cell(system)) for system in systems),
+    ]
+    return Table(name, columns, list(lines.values()))
+
+
+def _cell(system: str) -> Any:
+    def show(line: Record) -> str:
+        if system not in line:
+            return ""
+        mean, spread = line[system]["mean"], line[system]["spread"]
+        return f"{mean:.3g} ± {spread:.2g}" if line[system]["seeds"] > 1 else f"{mean:.3g}"
+
+    return show
+
+
+_RATES = (
+    Column("system", "system", left=True),
+    Column("rate", "learning rate", "{:g}".format),
+    Column("nats", "nats a token", "{:.3f}".format),
+    Column("chosen", "chosen", lambda chosen: yes_or_no(chosen or None), left=True),
+)
+_FITS = (
+    Column("system", "system", left=True),
+    Column("a", "a", "{:.3g}".format),
+    Column(None, "alpha", lambda record: _interval(record, "alpha")),
+    Column(None, "b", lambda record: _interval(record, "b")),
+    Column("r2", "R²", "{:.3f}".format),
+)
+
+
+def _interval(record: Record, name: str) -> str:
+    if f"{name}_low" not in record:
+        return f"{record[name]:.3g}"
+    return f"{record[name]:.3g} ({record[f'{name}_low']:.3g} to {record[f'{name}_high']:.3g})"

@@ -1,0 +1,99 @@
+"""On which terms the four systems are compared: texts, sizes, seeds, learning rates, budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import get_args
+
+from sonar_cli.errors import UsageError
+from sonar_cli.training import recipe as recipes
+from sonar_cli.training.recipe import Kind, Recipe
+from sonar_cli.training.record import digest
+from sonar_cli.training.tables import BRANCHING, Data, Model
+
+SYSTEMS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of a comparison, which hold for all systems.
+
+    `data` are the texts to train on; `test` is a path of those to measure on, or "" for the part of
+    `data` that is kept for it, which of a story world are stories of held-out combinations.
+    `sizes` are numbers of trainable parameters, of `layers` layers. Each is trained with every seed
+    in `seeds`, for `steps` updates of `batch` texts. The learning rate is the one of `rates` that
+    was best for the system at the first size and seed after `tried` steps.
+    The second budget is `seconds` of training at the largest size, 0 for as many as the slowest of
+    the systems takes for its steps. `texts` is how many of the held-out texts each measure reads,
+    and `sentences` the most that are written of one.
+    """
+
+    codec: str = "mini"
+    data: Data = field(default_factory=lambda: Data(BRANCHING, summaries=True))
+    test: str = ""
+    sizes: tuple[int, ...] = (500_000, 1_000_000, 2_000_000, 4_000_000)
+    layers: int = 4
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3)
+    steps: int = 2_000
+    seconds: float = 0.0
+    tried: int = 500
+    batch: int = 24
+    texts: int = 300
+    sentences: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("sizes", "seeds", "rates"):
+            if not getattr(self, name) or len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise UsageError(f"{name} is a list of different numbers, at least one")
+        for name in ("layers", "steps", "tried", "batch", "texts", "sentences"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
+
+    @property
+    def base(self) -> int:
+        """The size at which learning rates are chosen."""
+        return min(self.sizes)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a system of a size, with a seed and a learning rate, of so many steps."""
+
+    system: Kind
+    size: int
+    seed: int
+    rate: float
+    steps: int
+
+    def recipe(self, terms: Terms, shape: Model) -> Recipe:
+        """Return the run's recipe: the system's shipped one, on these terms.
+
+        What its optimizer and its dropout are stays the system's own, as in its paper. A SONAR-LLM
+        is trained by the paper's objective alone, without first steps on vectors.
+        """
+        shipped = recipes.read(self.system)
+        assert isinstance(shipped, Recipe)  # a system's own recipe is one
+        how = replace(
+            shipped.train,
+            steps=self.steps,
+            batch=terms.batch,
+            lr=self.rate,
+            warmup=max(1, self.steps // 10),
+            validate_every=self.steps,
+            keep=1,
+            seed=self.seed,
+        )
+        return replace(
+            shipped,
+            codec=terms.codec,
+            data=terms.data,
+            model=replace(shape, dropout=shipped.model.dropout),
+            objective=replace(shipped.objective, vector_steps=0),
+            train=how,
+        )
+
+    def name(self, recipe: Recipe, codec: str) -> str:
+        """Return the name of the run's folder: what it is, and a digest of recipe and codec."""
+        made = digest([recipe.toml(), codec]).partition(":")[2]
+        return f"{self.system}-{self.size}-{self.seed}-{made[:10]}"

@@ -1,0 +1,62 @@
+"""The held-out texts of a comparison."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from sonar_cli.errors import UsageError
+from sonar_cli.evaluation.paper.terms import Terms
+from sonar_cli.training import texts
+from sonar_cli.training.tables import WORLD, WORLDS, Data
+from sonar_cli.training.texts import Part, part_of, place_of, summary_at
+from sonar_cli.world import branching
+from sonar_cli.world import stories as world
+from sonar_cli.world.stories import Story
+
+# No training story is drawn with these seeds; they are of other combinations besides.
+_SEEDS: dict[Part, int] = {"test": 1_000, "valid": 2_000}
+
+
+def stories(terms: Terms, part: Part = "test", count: int | None = None) -> list[Story]:
+    """Return held-out stories of the terms' world; none where they are of other texts."""
+    if terms.data.path not in WORLDS or terms.test:
+        return []
+    count, seed = count or terms.texts, _SEEDS[part]
+    made = world if terms.data.path == WORLD else branching
+    return list(made.stories(count, seed, held_out=True))
+
+
+def held_out(terms: Terms, part: Part = "test", count: int | None = None) -> list[list[str]]:
+    """Return up to `count` texts (default: the terms' number), each as its sentences.
+
+    Of a story world they are stories. Of other texts they are those at the terms' `test`, or the
+    ones that are kept from training; they are cut into pieces of as many sentences as in training,
+    and the pieces are drawn from all of them. Raises UsageError where there are none.
+    """
+    count = count or terms.texts
+    if told := stories(terms, part, count):
+        return [list(story.sentences) for story in told]
+    kept = terms.test and part == "test"
+    data = replace(terms.data, path=terms.test) if kept else terms.data
+    found = list(_pieces(data, None if kept else part))
+    if not found:
+        raise UsageError(f"no text of data.path={data.path} is kept for {part}; raise data.{part}")
+    return random.Random(0).sample(found, min(count, len(found)))
+
+
+def _pieces(data: Data, part: Part | None) -> Iterator[list[str]]:
+    """Yield pieces of the texts of a part, or of all; those of one sentence are left out."""
+    for sentences in texts.documents(replace(data, world=False), lambda line: None):
+        if part in (None, part_of(place_of(sentences), data)):
+            for piece in _cut(sentences[: summary_at(sentences)], data.max_sentences):
+                if len(piece) > 1:
+                    yield piece
+
+
+def _cut(sentences: Sequence[str], most: int) -> Iterator[list[str]]:
+    rest = iter(sentences)
+    while piece := list(islice(rest, most)):
+        yield piece

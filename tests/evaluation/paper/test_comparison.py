@@ -1,0 +1,105 @@
+"""A comparison of tiny trainings: each is made once, and all are on the same terms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sonar_cli.errors import UsageError
+from sonar_cli.evaluation.paper.comparison import Comparison
+from sonar_cli.evaluation.paper.runs import Runs
+from sonar_cli.evaluation.paper.tables import report
+from sonar_cli.evaluation.paper.terms import SYSTEMS, Run, Terms
+from sonar_cli.evaluation.paper.texts import held_out, stories
+from sonar_cli.training.place import Place
+from sonar_cli.training.tables import Data, Model
+
+TINY = Terms(
+    data=Data("branching", stories=60, summaries=True, valid=0.1, test=0.1),
+    sizes=(1_500_000,),
+    layers=2,
+    seeds=(0,),
+    rates=(1e-3, 2e-3),
+    steps=3,
+    tried=2,
+    batch=4,
+    texts=2,
+    sentences=2,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("paper")
+
+
+def _comparison(folder: Path, terms: Terms, told: list[str] | None = None) -> Comparison:
+    tell = [].append if told is None else told.append
+    return Comparison(Runs(terms, folder, Place("cpu", 1, progress=False), tell))
+
+
+def test_everything_is_measured_and_found_again(folder: Path) -> None:
+    told: list[str] = []
+    found = report(_comparison(folder, TINY, told))
+    trained = [line for line in told if "seed" in line]
+    # Of each system two rates are tried and one is trained for the steps; for the seconds as well,
+    # where these make another number of steps.
+    assert 4 * 3 <= len(trained) <= 4 * 4
+    known = json.loads(found.json())
+    assert [each["system"] for each in known["runs"]] == list(SYSTEMS)
+    sizes = [each["parameters"] for each in known["runs"]]
+    assert max(sizes) < 1.05 * min(sizes)
+    assert all(each["nats"] > 0 for each in known["runs"])
+    assert sum(each["chosen"] for each in known["rates"]) == len(SYSTEMS)
+    assert {each["seed"] for each in known["quality_runs"]} == {0}
+    assert all(0 <= each["rouge1"] <= 1 for each in known["summary_runs"])
+    assert "| nats a token | 1,500,000 |" in found.markdown()
+    told.clear()
+    again = report(_comparison(folder, TINY, told))
+    assert told == [] and json.loads(again.json()) == known
+
+
+def test_another_seed_trains_its_own_runs_alone(folder: Path) -> None:
+    report(_comparison(folder, TINY))
+    told: list[str] = []
+    sizes = _comparison(folder, replace(TINY, seeds=(0, 7)), told).sizes
+    assert len(sizes) == 8
+    assert [line for line in told if "seed" in line and "seed 7" not in line] == []
+    assert sum("seed 7" in line for line in told) == 4
+
+
+def test_the_texts_are_one_corpus(folder: Path) -> None:
+    report(_comparison(folder, TINY))
+    assert len(list((folder / "corpora").iterdir())) == 1
+
+
+def test_held_out_texts() -> None:
+    told = stories(TINY)
+    assert held_out(TINY) == [list(each.sentences) for each in told]
+    assert not {tuple(each) for each in held_out(TINY)} & {
+        tuple(each) for each in held_out(TINY, "valid")
+    }
+
+
+def test_texts_of_files_are_cut_as_in_training(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(" ".join(f"Tom saw {n} kites." for n in range(40)))
+    terms = replace(TINY, data=Data(str(tmp_path)), test=str(tmp_path), texts=9)
+    assert stories(terms) == []
+    assert sorted(map(len, held_out(terms))) == [8, 32]
+    with pytest.raises(UsageError, match="kept for valid"):
+        held_out(replace(terms, data=Data(str(tmp_path), valid=1e-9)), "valid")
+
+
+def test_terms_that_nothing_can_be_compared_on() -> None:
+    for change in ({"seeds": ()}, {"rates": (1e-3, 1e-3)}, {"steps": 0}):
+        with pytest.raises(UsageError):
+            replace(TINY, **change)
+
+
+def test_a_recipe_keeps_its_systems_optimizer() -> None:
+    made = Run("lcm-mse", 1, 3, 5e-4, 100).recipe(TINY, Model())
+    assert (made.train.lr, made.train.steps, made.train.seed, made.train.clip) == (5e-4, 100, 3, 25)
+    assert made.data == TINY.data
