@@ -258,9 +258,10 @@ class SonarLLM:
         if isinstance(text, str):
             text = Text("text", text, InputOptions(lang=lang))
         found = [each.text for each in text.sentences()] if isinstance(text, Text) else list(text)
-        some = " ".join(found[row] for row in _sample(len(found)))
-        if self.request.embedded and self.codec.tokenizer.is_strange(some):
-            self.notify(FAR_FROM_MINI)
+        if self.request.embedded:
+            some = " ".join(found[row] for row in _sample(len(found)))
+            if self.codec.tokenizer.is_strange(some):
+                self.notify(FAR_FROM_MINI)
         return found
 
     def _document(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation import likelihood
+from sonar_cli.evaluation.continued import TOGETHER, continued
 from sonar_cli.evaluation.measures import measure, report
 from sonar_cli.evaluation.metrics import repeats, share, words
 from sonar_cli.evaluation.report import Column, Record, Report, Table
@@ -23,13 +24,10 @@ from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, System
 from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
 from sonar_cli.options import GenerationOptions
-from sonar_cli.pipeline import generate_many
 from sonar_cli.world.stories import vocabulary
 
 # A piece of a text: so many sentences are given, and so many are written or follow at most.
 GIVEN, WRITTEN = 4, 8
-# Texts that are continued side by side.
-_TOGETHER = 20
 
 # progress(pieces, their number) -> the same pieces
 Progress = Callable[[Iterable["Piece"], int], Iterable["Piece"]]
@@ -105,13 +103,9 @@ def drawn(texts: Sequence[Sequence[str]], count: int, seed: int) -> list[Piece]:
 def _continued(
     system: System, pieces: Iterator[Piece], options: GenerationOptions
 ) -> Iterator[tuple[str, ...]]:
-    while together := list(islice(pieces, _TOGETHER)):
-        texts: list[list[str]] = [[] for _ in together]
+    while together := list(islice(pieces, TOGETHER)):
         prefixes = [piece.given for piece in together]
-        for number, step in generate_many(system, prefixes, options, _TOGETHER):
-            if step.text is not None:
-                texts[number].append(step.text)
-        yield from map(tuple, texts)
+        yield from (each.written for each in continued(system, prefixes, options))
 
 
 def _text_measures(

@@ -114,9 +114,14 @@ def meteor(reference: str, summary: str) -> float:
     >>> meteor("The cat sat.", "The cat sat.")  # 1 - 0.5 * (1 chunk / 4 tokens) ** 3
     0.9921875
     """
+    return meteor_of(tokens(reference), tokens(summary))
+
+
+def meteor_of(reference: Sequence[str], written: Sequence[str]) -> float:
+    """Return METEOR in [0, 1] as `meteor` does, of texts that are tokens already."""
     from nltk.translate.meteor_score import meteor_score
 
-    return float(meteor_score([tokens(reference)], tokens(summary), wordnet=wordnet()))
+    return float(meteor_score([reference], written, wordnet=wordnet()))
 
 
 def tokens(text: str) -> list[str]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from sonar_cli.evaluation.continued import TOGETHER, continued
 from sonar_cli.evaluation.measures import measure, report
 from sonar_cli.evaluation.metrics import keeps_name, repeats, share
 from sonar_cli.evaluation.report import Record, Report
 from sonar_cli.model.systems.base import System
-from sonar_cli.options import GenerationOptions, Step
-from sonar_cli.pipeline import generate_many
+from sonar_cli.options import GenerationOptions
 from sonar_cli.world import stories as world
 from sonar_cli.world.words import BOYS, GIRLS
 
@@ -20,8 +20,6 @@ STORIES = 300
 PREFIX = 2
 # No training story was drawn with this seed; they are of other combinations besides.
 SEED = 1_000
-# Stories that are continued side by side.
-_TOGETHER = 20
 
 # progress(stories, their number) -> the same stories
 Progress = Callable[[Iterable[world.Story], int], Iterable[world.Story]]
@@ -63,7 +61,7 @@ def run(
     told = stories(count, seed)
     waiting = iter(progress(told, count) if progress else told)
     made: list[Told] = []
-    while together := list(islice(waiting, _TOGETHER)):
+    while together := list(islice(waiting, TOGETHER)):
         made += _tell(system, together, options)
     return report(_measures(made, options.sentences))
 
@@ -82,17 +80,16 @@ def _tell(system: System, stories: Sequence[world.Story], options: GenerationOpt
     sentences = list(chain.from_iterable(story.sentences for story in stories))
     decoded = iter(system.codec.decode(system.codec.encode(sentences)))
     prefixes = [story.sentences[:PREFIX] for story in stories]
-    steps: list[list[Step]] = [[] for _ in stories]
-    for number, step in generate_many(system, prefixes, options, _TOGETHER):
-        steps[number].append(step)
     return [
         Told(
             story,
             given_back=tuple(each.text for each in islice(decoded, len(story.sentences))),
-            written=tuple(step.text for step in of_story if step.text is not None),
-            ended=of_story[-1].stop_reason == "end",
+            written=written,
+            ended=ended,
         )
-        for story, of_story in zip(stories, steps, strict=True)
+        for story, (written, ended) in zip(
+            stories, continued(system, prefixes, options), strict=True
+        )
     ]
 
 

@@ -64,11 +64,10 @@ def empty_network(system: Kind, model: Model, codec: NativeCodec, begin: bool = 
         return Predictor(PredictorConfig(embed_dim=codec.width, add_begin=begin, **shape))
     if system == "llm":
         return TokenLLM(TokenLLMConfig(vocab_size=codec.tokenizer.vocab_size, **shape))
-    lcm = shape | {"embed_dim": codec.width, "rope_scaling": None, "rope_theta": 10_000.0}
     if system == "lcm-mse":
-        return BaseLCM(LCMConfig(**lcm))
+        return BaseLCM(LCMConfig(embed_dim=codec.width, **shape))
     denoiser = {name: getattr(model, name) for name in ("denoiser_layers", "diffusion_steps")}
-    return TwoTowerLCM(TwoTowerConfig(**denoiser, **lcm))
+    return TwoTowerLCM(TwoTowerConfig(embed_dim=codec.width, **denoiser, **shape))
 
 
 def started_from(path: Path, config: Path | None, kind: str) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sonar_cli.evaluation import measures, mini
+from sonar_cli.evaluation import continued, measures, mini
 from sonar_cli.evaluation.metrics import keeps_name, repeats, share, words
 from sonar_cli.evaluation.report import Record
 from sonar_cli.hub.resolve import resolve
@@ -53,7 +53,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
         told = {each.sentences[:2]: each for each in world.stories(STORIES, 5, held_out=True)}
         assert len(told) == STORIES
 
-        def generate_many(
+        def write_many(
             _: Any, prefixes: list[tuple[str, ...]], options: GenerationOptions, batch_size: int
         ) -> Iterator[tuple[int, Step]]:
             assert options == (asked or GenerationOptions())
@@ -63,7 +63,7 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
                     yield number, Step(index, text, 0.0, 1.0, 0.0)
                 yield number, Step(None, None, 1.0, 1.0, 0.0, reason)
 
-        monkeypatch.setattr(mini, "generate_many", generate_many)
+        monkeypatch.setattr(continued, "write_many", write_many)
         system: Any = SimpleNamespace(codec=codec or PerfectCodec())
         (table,) = mini.run(system, STORIES, seed=5, options=asked).tables
         return list(table.records)

@@ -22,12 +22,11 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from sonar_cli.evaluation.paper.places import (
-    AnySystem,
+    Floats,
     Progress,
     VectorSystem,
     batches,
@@ -38,17 +37,16 @@ from sonar_cli.evaluation.paper.places import (
 from sonar_cli.model.codec.base import prefix_ids
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.tokenizer import BOS, EOS, PAD
+from sonar_cli.model.load import AnySystem
 from sonar_cli.model.systems.sampling import generator
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
 from sonar_cli.options import ENGLISH, GenerationOptions
+from sonar_cli.training.batches import Ints
 
 # The most pieces that are compared.
 MOST = 4
 # Texts whose vectors are predicted together, and rows from which tokens are drawn together.
 _TEXTS, _ROWS = 16, 64
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,7 +33,7 @@ from torch.nn import functional as F
 from sonar_cli.evaluation import likelihood
 from sonar_cli.evaluation.paper.places import (
     LONGEST,
-    AnySystem,
+    Floats,
     Progress,
     VectorSystem,
     batches,
@@ -44,9 +43,11 @@ from sonar_cli.evaluation.paper.places import (
 )
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.tokenizer import BOS, EOS, PAD
+from sonar_cli.model.load import AnySystem
 from sonar_cli.model.systems.sampling import generator
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
+from sonar_cli.training.batches import Ints
 
 # Vectors that a two-tower LCM samples at every place.
 SAMPLES = 8
@@ -54,9 +55,6 @@ SAMPLES = 8
 _TEXTS, _SENTENCES = 16, 256
 # Logits held at a time: 2**26 in float32 are 256 MiB.
 _LOGITS = 2**26
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

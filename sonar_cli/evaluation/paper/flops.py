@@ -25,12 +25,11 @@ from sonar_cli.model.shapes import (
     TwoTowerConfig,
 )
 from sonar_cli.model.systems.diffusion import times
+from sonar_cli.model.systems.lcm_diffusion import WAVES
 
 # Tokens that the encoder reads beside a sentence's own, the language and eos, and those that every
 # decoded sentence begins with, eos and the language.
 _AROUND, _PREFIX = 2, 2
-# Numbers that represent a time in the denoiser.
-_WAVES = 256
 # Rows that the denoiser is given: with context, and without.
 _PAIR = 2
 
@@ -158,7 +157,7 @@ def _denoiser(config: TwoTowerConfig, contexts: int) -> int:
     own = cross = 2 * _linear(hidden, inner)
     cross += keys * 2 * _linear(hidden, inner) + _attention(keys, inner)
     layer = own + cross + 3 * _linear(hidden, config.ffn) + _linear(hidden, 9 * hidden)
-    time = _linear(_WAVES, hidden) + _linear(hidden, hidden)
+    time = _linear(WAVES, hidden) + _linear(hidden, hidden)
     around = time + 2 * _linear(config.embed_dim, hidden)
     return _PAIR * (config.denoiser_layers * layer + around)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from sonar_cli.evaluation.paper import quality, summaries
 from sonar_cli.evaluation.paper.brier import brier
@@ -30,6 +31,16 @@ class Measured:
     """Measures of trained runs; each is taken once and kept beside the run's weights."""
 
     runs: Runs
+
+    @cached_property
+    def texts(self) -> list[list[str]]:
+        """The held-out texts, which every run is measured on."""
+        return held_out(self.runs.terms)
+
+    @cached_property
+    def tried_on(self) -> list[list[str]]:
+        """The texts on which learning rates are compared."""
+        return held_out(self.runs.terms, "valid", min(_TRIED, self.runs.terms.texts))
 
     def tried(self, run: Run) -> float:
         """Return the nats a token on texts for validation, by which learning rates are chosen."""
@@ -65,13 +76,12 @@ class Measured:
         return values
 
     def _tried(self, run: Run) -> Values:
-        texts = held_out(self.runs.terms, "valid", min(_TRIED, self.runs.terms.texts))
-        found = cross_entropy(self.runs.system(run), texts, samples=2)
+        found = cross_entropy(self.runs.system(run), self.tried_on, samples=2)
         return {"nats": found.a_token(found.nats)}
 
     def _likelihood(self, run: Run) -> Values:
-        system, texts = self.runs.system(run), held_out(self.runs.terms)
-        found, scores = cross_entropy(system, texts), brier(system, texts)
+        system = self.runs.system(run)
+        found, scores = cross_entropy(system, self.texts), brier(system, self.texts)
         return {
             "tokens": int(found.tokens.sum()),
             "nats": found.a_token(found.nats),
@@ -91,5 +101,5 @@ class Measured:
         terms = self.runs.terms
         of_world = bool(stories(terms, count=1))
         options = GenerationOptions(sentences=terms.sentences, seed=0)
-        found = quality.measure(self.runs.system(run), held_out(terms), options, of_world)
+        found = quality.measure(self.runs.system(run), self.texts, options, of_world)
         return found.values

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,11 +23,10 @@ from sonar_cli.model.systems.base import BEGIN_SENTENCE
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem
 from sonar_cli.model.systems.lcm_mse import LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
-from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
 
 VectorSystem = SonarLLMSystem | LCMMSESystem | LCMDiffusionSystem
-AnySystem = VectorSystem | TokenLLMSystem
+Floats = npt.NDArray[np.float64]
 # progress(texts, their number) -> the same texts
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 

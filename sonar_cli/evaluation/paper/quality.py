@@ -11,37 +11,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.continuations import distinct
-from sonar_cli.evaluation.metrics import keeps_name, repeats, rouge_l, share, words
+from sonar_cli.evaluation.continued import TOGETHER, continued
+from sonar_cli.evaluation.metrics import keeps_name, meteor_of, repeats, rouge_l, share, words
 from sonar_cli.evaluation.paper.places import (
-    AnySystem,
+    Floats,
     Progress,
     VectorSystem,
     batches,
     foretold,
     native_codec,
 )
-from sonar_cli.evaluation.wordnet import wordnet
+from sonar_cli.model.load import AnySystem
 from sonar_cli.model.systems.sampling import generator
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
-from sonar_cli.pipeline import write_many
 from sonar_cli.text.sentences import split
 from sonar_cli.world.grammar import accepts
 from sonar_cli.world.words import BOYS, GIRLS
 
 # Sentences of a text that are given.
 GIVEN = 2
-# Texts that are continued side by side.
-TOGETHER = 20
 _NAMES = frozenset((*GIRLS, *BOYS))
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -103,8 +98,8 @@ def measure(
     # The end of a sentence may show by the next one only.
     short = replace(options, sentences=min(2, options.sentences))
     halves = [max(1, len(text) // 2) for text in texts]
-    whole = continued(system, texts, [GIVEN] * len(texts), options, batch_size, progress)
-    half = continued(system, texts, halves, short, batch_size, progress)
+    whole = continued_from(system, texts, [GIVEN] * len(texts), options, batch_size, progress)
+    half = continued_from(system, texts, halves, short, batch_size, progress)
     by_text = {f"{name}_two": each for name, each in _first_sentences(whole).items()}
     by_text |= {f"{name}_half": each for name, each in _first_sentences(half).items()}
     by_text |= _whole_texts(whole, of_world)
@@ -116,7 +111,7 @@ def measure(
     return Quality(values | _variety(whole), by_text)
 
 
-def continued(
+def continued_from(
     system: AnySystem,
     texts: Sequence[Sequence[str]],
     given: Sequence[int],
@@ -127,15 +122,10 @@ def continued(
     """Continue the first `given[i]` sentences of text i, `batch_size` texts side by side."""
     prompts = [tuple(text[:count]) for text, count in zip(texts, given, strict=True)]
     waiting = progress(prompts, len(prompts)) if progress else prompts
-    written: list[list[str]] = [[] for _ in texts]
-    ended = [False] * len(texts)
-    for number, step in write_many(system, waiting, options, batch_size):
-        if step.text is not None:
-            written[number].append(step.text)
-        ended[number] = step.stop_reason == "end"
+    made = continued(system, waiting, options, batch_size)
     return [
-        Continued(prompt, tuple(text[len(prompt) :]), tuple(new), end)
-        for prompt, text, new, end in zip(prompts, texts, written, ended, strict=True)
+        Continued(prompt, tuple(text[len(prompt) :]), *new)
+        for prompt, text, new in zip(prompts, texts, made, strict=True)
     ]
 
 
@@ -171,9 +161,7 @@ def meteor(reference: str, text: str) -> float:
     >>> round(meteor("Tom saw a kite.", "tom saw a kite"), 4)
     0.7361
     """
-    from nltk.translate.meteor_score import meteor_score
-
-    return float(meteor_score([reference.split()], text.split(), wordnet=wordnet()))
+    return meteor_of(reference.split(), text.split())
 
 
 def _first_sentences(texts: Sequence[Continued]) -> dict[str, Floats]:

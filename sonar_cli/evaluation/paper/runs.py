@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from sonar_cli.evaluation.paper.shapes import shaped
@@ -60,12 +61,11 @@ class Runs:
     def identity(self) -> str:
         """A digest of the codec's weights and tokenizer."""
         files = (self.paths.encoder, self.paths.decoder, self.paths.tokenizer)
-        parts = [
-            file.read_bytes().hex()
+        return digest(
+            np.fromfile(file, np.uint8)
             for place in files
             for file in ([place] if place.is_file() else sorted(place.iterdir()))
-        ]
-        return digest(parts)
+        )
 
     def shape(self, system: Kind, size: int) -> Model:
         """Return the shape of a system of so many parameters."""

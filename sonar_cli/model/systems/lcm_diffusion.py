@@ -26,7 +26,7 @@ from sonar_cli.model.systems.state import LCM_END, TextsState, lcm_stop
 from sonar_cli.options import GenerationOptions, StopReason
 
 # Number of cosines and sines that represent a time.
-_WAVES = 256
+WAVES = 256
 # The longest period of a cosine or sine, in times, divided by 2 pi.
 _PERIOD = 10_000.0
 # Share of the texts that are trained without context, as classifier-free guidance needs it.
@@ -38,14 +38,14 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.up = nn.Linear(_WAVES, width)
+        self.up = nn.Linear(WAVES, width)
         self.down = nn.Linear(width, width)
 
     def forward(self, times: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the embeddings (..., width), in `dtype`, of times (...) int64."""
-        half = _WAVES // 2
+        half = WAVES // 2
         rates = torch.exp(-math.log(_PERIOD) * torch.arange(half, device=times.device) / half)
-        angles = times.float().unsqueeze(-1) * rates  # (..., _WAVES / 2)
+        angles = times.float().unsqueeze(-1) * rates  # (..., WAVES / 2)
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(dtype)
         result: Tensor = self.down(F.silu(self.up(waves)))
         return result

@@ -6,10 +6,9 @@ from functools import lru_cache
 
 import torch
 
-from sonar_cli.evaluation.paper.places import AnySystem
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.native import NativeCodec
-from sonar_cli.model.load import load_codec
+from sonar_cli.model.load import AnySystem, load_codec
 from sonar_cli.model.shapes import LCMConfig, PredictorConfig, TokenLLMConfig, TwoTowerConfig
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sonar_cli.errors import UsageError
+from sonar_cli.evaluation import continued
 from sonar_cli.evaluation.paper import quality
 from sonar_cli.evaluation.paper.quality import Quality, measure
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
@@ -40,7 +41,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Quality]:
                 short = len(sentences) >= options.sentences
                 yield number, Step(None, None, None, None, 0.0, "length" if short else reason)
 
-        monkeypatch.setattr(quality, "write_many", write_many)
+        monkeypatch.setattr(continued, "write_many", write_many)
         return measure(TokenLLMSystem(None, None), texts, **more)  # type: ignore[arg-type]
 
     return run
