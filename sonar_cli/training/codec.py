@@ -122,6 +122,7 @@ def fit_codec(
     noise: float = 0.0,
     blurred: float = 0.0,
     masked: float = 0.0,
+    frozen: bool = False,
     grow: float = 0.0,
     means: Means | None = None,
     shown: Shown | None = None,
@@ -131,8 +132,9 @@ def fit_codec(
 
     `noise` on the vectors is in units of their RMS, and a share of them is `blurred`. With `masked`
     that share of the pieces that the encoder reads is unknown to it, and the decoder has to write
-    them all the same. In the first part `grow` of the steps sentences grow longer. At each
-    validation the share of `probe` that comes back exactly is logged.
+    them all the same. A `frozen` encoder does not learn. In the first part `grow` of the steps
+    sentences grow longer. At each validation the share of `probe` that comes back exactly is
+    logged.
     """
     encoder, decoder = codec.encoder, codec.decoder
     parts = means.parts if means else 1
@@ -157,6 +159,7 @@ def fit_codec(
     modules: dict[str, nn.Module] = {"encoder": encoder, "decoder": decoder}
     for module in modules.values():
         module.requires_grad_(True).train()
+    encoder.requires_grad_(not frozen)
     fit(
         modules, loss, schedule, folder, recipe=recipe, evaluate=exact if probe else None,
         means=means, shown=shown, resume=resume,

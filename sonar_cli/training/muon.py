@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -37,44 +37,54 @@ class Muon(torch.optim.AdamW):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Take a step; the matrices' gradients are spent by it."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
             for each in group["params"]:
                 if id(each) in self._matrices and each.grad is not None:
-                    self._move(each, group["lr"], group["weight_decay"])
-                    each.grad = None  # AdamW passes over what has none
+                    alike.setdefault(each.shape, []).append(each)
+            for some in alike.values():
+                self._move(some, group["lr"], group["weight_decay"])
         super().step(closure)
 
-    def _move(self, matrix: Tensor, rate: float, decay: float) -> None:
-        state, gradient = self.state[matrix], matrix.grad
-        if not state:
-            # AdamW asks every state that it loads for its step.
-            state["step"] = torch.tensor(0.0)
-            state["momentum"] = torch.zeros_like(matrix)
-        state["step"] += 1
-        mean = state["momentum"].mul_(self.momentum).add_(gradient)
-        ahead = gradient.add(mean, alpha=self.momentum)  # type: ignore[union-attr]
-        scale = 0.2 * max(matrix.shape) ** 0.5
-        matrix.mul_(1 - rate * decay).add_(orthogonal(ahead), alpha=-rate * scale)
+    def _move(self, matrices: Sequence[nn.Parameter], rate: float, decay: float) -> None:
+        """Move matrices of one shape: stacked, small ones take half the time."""
+        means: list[Tensor] = []
+        for each in matrices:
+            state = self.state[each]
+            if not state:
+                # AdamW asks every state that it loads for its step.
+                state["step"] = torch.tensor(0.0)
+                state["momentum"] = torch.zeros_like(each)
+            state["step"] += 1
+            means.append(state["momentum"])
+        gradients = [each.grad for each in matrices if each.grad is not None]
+        torch._foreach_mul_(means, self.momentum)
+        torch._foreach_add_(means, gradients)
+        ahead = torch.stack(gradients).add_(torch.stack(means), alpha=self.momentum)
+        scale = 0.2 * max(matrices[0].shape) ** 0.5
+        for matrix, update in zip(matrices, orthogonal(ahead), strict=True):
+            matrix.mul_(1 - rate * decay).add_(update, alpha=-rate * scale)
+            matrix.grad = None  # AdamW passes over what has none
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return about the nearest orthogonal matrix (m, n) in float32, computed in bfloat16.
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Return about the nearest orthogonal matrices (N, m, n) in float32, computed in bfloat16.
 
-    It has the singular vectors of the matrix; its singular values lie between 0.7 and 1.2 or so
-    instead of at 1, which is good enough for an update.
+    They have the singular vectors of the matrices; their singular values lie between 0.7 and 1.2 or
+    so instead of at 1, which is good enough for an update.
 
-    >>> values = torch.linalg.svdvals(orthogonal(torch.randn(20, 30)))
+    >>> values = torch.linalg.svdvals(orthogonal(torch.randn(2, 20, 30)))
     >>> bool((0.5 < values).all() and (values < 1.3).all())
     True
     """
-    x = matrix.bfloat16()
-    tall = x.shape[0] > x.shape[1]
+    x = matrices.bfloat16()
+    tall = x.shape[1] > x.shape[2]
     if tall:
-        x = x.T
-    x = x / (x.norm() + 1e-7)
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_STEPS):
-        square = x @ x.T
-        x = _A * x + (_B * square + _C * (square @ square)) @ x
-    return (x.T if tall else x).float()
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=_B, alpha=_C), x, beta=_A)
+    return (x.mT if tall else x).float()
 
 
 def matrices(module: nn.Module) -> list[nn.Parameter]:

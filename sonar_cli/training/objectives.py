@@ -45,7 +45,8 @@ def reconstruction_loss(
     if blurred:
         drawn = torch.rand(2, len(vectors), 1, device=vectors.device)
         chosen = drawn[1] < blurred
-        unsure = blur(vectors.detach(), drawn[0], rms * torch.randn_like(vectors))
+        doubt = drawn[0].sqrt()  # so the variance that is known is uniform in [0, 1]
+        unsure = blur(vectors.detach(), doubt, rms * torch.randn_like(vectors))
         vectors = torch.where(chosen, unsure, vectors)
     if noise:
         vectors = vectors + noise * rms * torch.randn_like(vectors)

@@ -81,6 +81,8 @@ class CodecRecipe:
         sizes = ("width", "layers", "heads", "encoder_ffn", "decoder_ffn", "vocabulary")
         check(self.data, self.train, self.model, sizes)
         check_codec(self.model, self.objective)
+        if self.objective.frozen and self.start is None:
+            raise UsageError("objective.frozen keeps an encoder that has learned: name it in from")
 
     def toml(self) -> str:
         """Return the whole recipe, defaults included."""

@@ -87,7 +87,7 @@ def train_codec(
     fit_codec(
         codec, sentences, probe, Schedule.of(how), out / "codec",
         batch=how.batch, noise=objective.noise, blurred=objective.blurred,
-        masked=objective.masked, grow=objective.grow,
+        masked=objective.masked, frozen=objective.frozen, grow=objective.grow,
         means=means_of(how, min(how.batch, len(sentences)), processes, device),
         shown=Shown("codec", place.progress, place.log_to), resume=resume,
     )  # fmt: skip

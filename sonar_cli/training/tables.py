@@ -131,15 +131,17 @@ class CodecObjective:
 
     `noise` is that on the vector, in units of its RMS, `blurred` the share of the vectors that are
     as uncertain as predicted ones (see `objectives.blur`), `masked` that of the pieces which the
-    encoder does not see. For each sentence of the texts there are `made` of their words (see
-    `breadth`). Sentences of more than `longest` tokens are left out, and the encoder reads no
-    more of any sentence (0: none). In the first part `grow` of the steps the shortest quarter of
-    the sentences is learned, then the shorter half, and so on.
+    encoder does not see. A `frozen` encoder stays as it is, and the decoder alone learns, as
+    SONAR's did. For each sentence of the texts there are `made` of their words (see `breadth`).
+    Sentences of more than `longest` tokens are left out, and the encoder reads no more of any
+    sentence (0: none). In the first part `grow` of the steps the shortest quarter of the sentences
+    is learned, then the shorter half, and so on.
     """
 
     noise: float = 0.2
     blurred: float = 0.0
     masked: float = 0.0
+    frozen: bool = False
     made: float = 0.05
     longest: int = 0
     grow: float = 0.0

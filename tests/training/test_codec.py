@@ -110,6 +110,19 @@ def test_going_on_from_another_codec(capsys, tmp_path: Path) -> None:
     assert own.tokenizer.pieces("Lily found a kite.") == mini.tokenizer.pieces("Lily found a kite.")
 
 
+def test_a_frozen_encoder_stays(capsys, tmp_path: Path) -> None:
+    status, _, err = _train(capsys, tmp_path / "new", "objective.frozen=true")
+    assert status == 2 and "name it in from" in err and err.count("\n") == 1
+    order = ["from=mini", "objective.frozen=true", "objective.blurred=0.5", "train.steps=2"]
+    assert _train(capsys, tmp_path / "on", *order)[0] == 0
+    mini, own = (
+        SonarLLM.load(place, device="cpu").codec for place in ("mini", str(tmp_path / "on"))
+    )
+    for half, same in (("encoder", True), ("decoder", False)):
+        before, after = (getattr(each, half).state_dict() for each in (mini, own))
+        assert all(torch.equal(before[name], after[name]) for name in before) is same
+
+
 def test_masked_pieces_are_unknown_and_nothing_else() -> None:
     ids = torch.tensor([[50, 7, 8, 9, EOS, PAD]] * 400)
     found = _masked(ids, 0.25)

@@ -34,15 +34,15 @@ class Network(nn.Module):
 
 
 @pytest.mark.parametrize("shape", [(8, 12), (12, 8), (8, 8)])
-def test_the_nearest_orthogonal_matrix(shape: tuple[int, int]) -> None:
+def test_the_nearest_orthogonal_matrices(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    given = torch.randn(shape)
+    given = torch.randn(2, *shape) * torch.tensor([1.0, 100.0]).view(2, 1, 1)
     u, _, v = torch.linalg.svd(given, full_matrices=False)
     found = orthogonal(given)
     assert found.dtype == torch.float32
-    inner = u.T @ found @ v.T
-    assert inner.diagonal().min() > 0.6 and inner.diagonal().max() < 1.3
-    assert (inner - inner.diagonal().diag()).abs().max() < 0.1  # the singular vectors stay
+    for inner in u.mT @ found @ v.mT:
+        assert inner.diagonal().min() > 0.6 and inner.diagonal().max() < 1.3
+        assert (inner - inner.diagonal().diag()).abs().max() < 0.1  # the singular vectors stay
 
 
 def test_only_matrices_move_so() -> None:
@@ -62,7 +62,7 @@ def test_only_matrices_move_so() -> None:
     assert torch.equal(ours.map.bias, theirs.map.bias)
     assert gradient is not None
     # The momentum after one step is the gradient itself.
-    wanted = before * (1 - 0.01 * 0.1) - 0.01 * 0.2 * 12**0.5 * orthogonal(1.95 * gradient)
+    wanted = before * (1 - 0.01 * 0.1) - 0.01 * 0.2 * 12**0.5 * orthogonal(1.95 * gradient[None])[0]
     assert torch.allclose(ours.map.weight, wanted, atol=1e-6)
 
 

@@ -197,7 +197,7 @@ def test_a_share_of_the_vectors_is_blurred(
     source = Rows.of([row[1:] for row in TARGETS]).padded(range(3))
     target = Rows.of(TARGETS).padded(range(3))
     vectors = encoder(source, source != PAD)
-    drawn = torch.tensor([[0.6, 0.6, 0.6], [0.1, 0.4, 0.9]]).unsqueeze(2)
+    drawn = torch.tensor([[0.36, 0.36, 0.36], [0.1, 0.4, 0.9]]).unsqueeze(2)
     monkeypatch.setattr(torch, "rand", lambda *size, device: drawn)
     monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
     wanted = vectors * torch.tensor([[0.64], [0.64], [1.0]])
