@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from sonar_cli.cli.declare import Command, argument, option
-from sonar_cli.cli.options import machine, model, reencode, report
+from sonar_cli.cli.generation_options import sampling
+from sonar_cli.cli.options import machine, model, report
 from sonar_cli.options import GenerationOptions, ModelRequest, OutputOptions, Runtime
 
 _WHAT = "mini|codec|continuations|dtype|summaries"
@@ -35,7 +36,7 @@ _WHAT = "mini|codec|continuations|dtype|summaries"
     "--sentences", default=1_000, show_default=True, type=click.IntRange(1), metavar="N",
     envvar="SONAR_LLM_EVALUATE_SENTENCES", help="For codec: how many sentences of each.",
 )  # fmt: skip
-@reencode
+@sampling
 @model
 @machine
 @report("EVALUATE")
@@ -46,7 +47,7 @@ def evaluate(
     known: tuple[str, ...],
     show: int,
     sentences: int,
-    reencode: bool,
+    generation: GenerationOptions,
     request: ModelRequest,
     runtime: Runtime,
     output: OutputOptions,
@@ -63,11 +64,11 @@ def evaluate(
 
     of = evaluations.Measured(request, runtime, output, stories, texts)
     if what == "mini":
-        found = evaluations.mini(of, GenerationOptions(reencode=reencode))
+        found = evaluations.mini(of, generation)
     elif what == "codec":
         found = evaluations.codec(of, sentences)
     elif what == "continuations":
-        found = evaluations.continuation(of, known, show)
+        found = evaluations.continuation(of, known, show, generation)
     elif what == "dtype":
         found = evaluations.dtype(of)
     else:

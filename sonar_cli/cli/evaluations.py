@@ -76,7 +76,9 @@ def codec(of: Measured, count: int) -> Report:
     return reconstruction.run(of.open().codec, given, count, progress=of.progress("sentences"))
 
 
-def continuation(of: Measured, known: Sequence[str], shown: int) -> Report:
+def continuation(
+    of: Measured, known: Sequence[str], shown: int, options: GenerationOptions
+) -> Report:
     """Measure how a model continues texts; the words of the paths `known` are words."""
     given = [text for path in of.texts for text in of.read(path)]
     given = given or [list(story) for story in stories.held_out(of.count)]
@@ -84,7 +86,13 @@ def continuation(of: Measured, known: Sequence[str], shown: int) -> Report:
         word for path in known for text in of.read(path) for each in text for word in words(each)
     }
     return continuations.run(
-        of.open().of_vectors(), given, of.count, spelled, shown, progress=of.progress("texts")
+        of.open().of_vectors(),
+        given,
+        of.count,
+        spelled,
+        shown,
+        options=replace(options, sentences=continuations.WRITTEN),
+        progress=of.progress("texts"),
     )
 
 

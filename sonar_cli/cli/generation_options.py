@@ -1,4 +1,4 @@
-"""The options of `sonar-llm continue`."""
+"""The options of `sonar-llm continue`, and those of them that `evaluate` has too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,28 @@ from sonar_cli.cli.parameters import Number
 from sonar_cli.options import RANGES, GenerationOptions
 
 DIFFUSION = "Diffusion (models of that kind)"
+# How a sentence is drawn; together with `sampling` for commands that measure what is written.
+DRAWN = (
+    option(
+        "--temperature", section=NEXT, default=DEFAULTS.temperature, show_default=True,
+        type=Number(*RANGES["temperature"]), metavar="T",
+        help="Size of the noise on the predicted meaning; 0 is deterministic.",
+    ),
+    option(
+        "--candidates", section=NEXT, default=DEFAULTS.candidates, show_default=True,
+        type=click.IntRange(1, 256), metavar="K",
+        help="With a temperature: decode K noisy vectors and draw one.",
+    ),
+    option(
+        "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
+        type=Number(*RANGES["top_p"], min_open=True), metavar="P",
+        help="Draw from the most likely candidates that hold this share.",
+    ),
+    option(
+        "--seed", section=NEXT, type=int, metavar="N",
+        help="The same text every time on the same device.",
+    ),
+)  # fmt: skip
 generation = group(
     "generation",
     GenerationOptions,
@@ -33,25 +55,7 @@ generation = group(
         "before, for LCMs).",
     ),
     reencode,
-    option(
-        "--temperature", section=NEXT, default=DEFAULTS.temperature, show_default=True,
-        type=Number(*RANGES["temperature"]), metavar="T",
-        help="Size of the noise on the predicted meaning; 0 is deterministic.",
-    ),
-    option(
-        "--candidates", section=NEXT, default=DEFAULTS.candidates, show_default=True,
-        type=click.IntRange(1, 256), metavar="K",
-        help="With a temperature: decode K noisy vectors and draw one.",
-    ),
-    option(
-        "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
-        type=Number(*RANGES["top_p"], min_open=True), metavar="P",
-        help="Draw from the most likely candidates that hold this share.",
-    ),
-    option(
-        "--seed", section=NEXT, type=int, metavar="N",
-        help="The same text every time on the same device.",
-    ),
+    *DRAWN,
     option(
         "--llm-beams", section=NEXT, default=DEFAULTS.llm_beams, show_default=True,
         type=click.IntRange(1, MOST_BEAMS), metavar="N",
@@ -73,3 +77,14 @@ generation = group(
         help="Standard deviation of the noise at the start.",
     ),
 )  # fmt: skip
+
+
+def _sampled(
+    reencode: bool | None, temperature: float, candidates: int, top_p: float, seed: int | None
+) -> GenerationOptions:
+    return GenerationOptions(
+        reencode=reencode, temperature=temperature, candidates=candidates, top_p=top_p, seed=seed
+    )
+
+
+sampling = group("generation", _sampled, reencode, *DRAWN)
