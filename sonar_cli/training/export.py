@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.formats.codec import save_decoder
 from sonar_cli.model.formats.system import save_system
 from sonar_cli.options import ModelPaths
 
@@ -38,8 +40,17 @@ def copy_notes(out: Path, model: Path) -> None:
         shutil.copy(out / name, model / name)
 
 
-def export(network: nn.Module, dtype: torch.dtype, paths: ModelPaths, out: Path) -> None:
-    """Write out/model in one move: the network, the recipe and figures, and a small codec."""
+def export(
+    network: nn.Module,
+    dtype: torch.dtype,
+    paths: ModelPaths,
+    out: Path,
+    decoder: TextDecoder | None = None,
+) -> None:
+    """Write out/model in one move: the network, the recipe and figures, and a small codec.
+
+    A `decoder` that has learned takes the place of the one at `paths`.
+    """
     with moved_whole(out / "model") as model:
         save_system(network, model / "predictor", dtype)
         copy_notes(out, model)
@@ -47,6 +58,9 @@ def export(network: nn.Module, dtype: torch.dtype, paths: ModelPaths, out: Path)
         if sum(map(_bytes, parts.values())) <= _SMALL and all(p.is_dir() for p in parts.values()):
             for part, path in parts.items():
                 shutil.copytree(path, model / part)
+        if decoder is not None:
+            shutil.rmtree(model / "decoder", ignore_errors=True)
+            save_decoder(decoder, model / "decoder", dtype)
 
 
 def _bytes(path: Path) -> int:

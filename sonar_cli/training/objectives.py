@@ -41,16 +41,26 @@ def reconstruction_loss(
     encoder does not learn from these, or it would give up detail to be read through the blur.
     """
     vectors = encoder(source, source != PAD)
-    rms = vectors.detach().square().mean(1, keepdim=True).sqrt()
     if blurred:
+        rms = _rms(vectors)
         drawn = torch.rand(2, len(vectors), 1, device=vectors.device)
         chosen = drawn[1] < blurred
         doubt = drawn[0].sqrt()  # so the variance that is known is uniform in [0, 1]
         unsure = blur(vectors.detach(), doubt, rms * torch.randn_like(vectors))
         vectors = torch.where(chosen, unsure, vectors)
     if noise:
-        vectors = vectors + noise * rms * torch.randn_like(vectors)
+        vectors = noisy(vectors, noise)
     return decoding_loss(decoder, vectors, target)
+
+
+def noisy(vectors: Tensor, noise: float) -> Tensor:
+    """Return vectors (N, D) with Gaussian noise, `noise` times the RMS of each vector."""
+    return vectors + noise * _rms(vectors) * torch.randn_like(vectors)
+
+
+def _rms(vectors: Tensor) -> Tensor:
+    """Return the root mean square (N, 1) of each vector, without gradients."""
+    return vectors.detach().square().mean(1, keepdim=True).sqrt()
 
 
 def blur(vectors: Tensor, doubt: Tensor, noise: Tensor) -> Tensor:

@@ -98,7 +98,8 @@ def train(
         }
         write_whole(out / RECIPE, recipe.toml())
         write_whole(out / "metrics.json", json.dumps(figures, indent=2) + "\n")
-        export(whole, getattr(torch, recipe.dtype), paths, out)
+        decoder = codec.decoder if recipe.objective.decoder_learns else None
+        export(whole, getattr(torch, recipe.dtype), paths, out, decoder)
     with processes.in_turn():  # nobody leaves before the first has written
         return out / "model"
 
@@ -169,8 +170,11 @@ class _Training:
             "precision": str(means.precision).removeprefix("torch."),
         }
         name = recipe.system if folder == self.out else f"{recipe.system} {folder.name}"
+        modules = {"network": network}
+        if recipe.objective.decoder_learns and folder == self.out:
+            modules["decoder"] = self.codec.decoder.requires_grad_(True)
         fit(
-            {"network": network}, part_loss(loss, corpus, batches, means.parts), schedule, folder,
+            modules, part_loss(loss, corpus, batches, means.parts), schedule, folder,
             recipe=made_of, evaluate=evaluate, describe=describe, means=means,
             shown=Shown(name, place.progress, place.log_to), resume=resume,
         )  # fmt: skip

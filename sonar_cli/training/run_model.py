@@ -35,7 +35,9 @@ def train_model(
     )
     processes, _ = (place or Place()).processes()
     if not processes.rank:
-        _join(recipe, {**parts, "predictor": made / "predictor"}, made / "metrics.json", out)
+        # A decoder that learned beside the predictor lies with it, and a small codec does anyway.
+        parts |= {part: made / part for part in ("predictor", "decoder") if (made / part).exists()}
+        _join(recipe, parts, made / "metrics.json", out)
     with processes.in_turn():
         return out / "model"
 

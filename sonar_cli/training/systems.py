@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,9 +32,11 @@ from sonar_cli.training.batches import Batches
 from sonar_cli.training.corpus import BEGIN, CUE, END, END_OF_TEXT, Corpus
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import (
+    decoding_loss,
     next_sentence_loss,
     next_token_loss,
     next_vector_loss,
+    noisy,
     squared_error,
 )
 from sonar_cli.training.recipe import Kind, Recipe
@@ -44,6 +47,9 @@ from sonar_cli.training.tables import Model, Objective
 TextsLoss = Callable[[Sequence[int]], Loss]
 # Vectors that the scaler's quartiles and the variance are taken of.
 _SAMPLE = 20_000
+# A decoder that learns gives one sentence back for so many that are predicted; the noise on the
+# vectors that it gives them back from, in units of their RMS.
+_OWN, _NOISE = 4, 0.1
 
 
 def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Module:
@@ -171,17 +177,45 @@ def _sonar_llm(
     corpus: Corpus,
     device: torch.device,
 ) -> TextsLoss:
-    """The next sentence of every position but the last, through the frozen decoder."""
+    """The next sentence of every position but the last, through the decoder.
+
+    A decoder that learns reads sentences from their own vectors as well, so that it goes on giving
+    them back.
+    """
     first = (BEGIN,) if network.config.add_begin else ()
+    own = _own_sentences(codec, corpus, device) if objective.decoder_learns else None
 
     def loss(texts: Sequence[int]) -> Loss:
         given, wanted, following = _next(corpus, texts, first, device)
         target = corpus.tokens.padded(following, device)
         dropout = objective.decoder_dropout if network.training else 0.0
-        return next_sentence_loss(
+        found = next_sentence_loss(
             network, codec.decoder, given, wanted, target, objective.double_eos,
             objective.mean == "text", dropout,
         )  # fmt: skip
+        if own is None or not network.training:
+            return found
+        kept = own(max(1, len(following) // _OWN))
+        return replace(found, total=found.total + kept.total * (found.weight / kept.weight))
+
+    return loss
+
+
+def _own_sentences(
+    codec: NativeCodec, corpus: Corpus, device: torch.device
+) -> Callable[[int], Loss]:
+    """Return the loss of so many training sentences, drawn anew, from their own noisy vectors.
+
+    Each sentence is as likely as any other, however often the texts have it. Those that the encoder
+    cut are left out: their vectors do not hold all of them.
+    """
+    known = np.flatnonzero((corpus.counts > 0) & (corpus.tokens.lengths <= codec.max_len))
+
+    def loss(count: int) -> Loss:
+        numbers = known[torch.randint(len(known), (count,)).numpy()]
+        vectors = torch.from_numpy(corpus.vectors[numbers].astype("float32")).to(device)
+        target = corpus.tokens.padded(numbers, device)
+        return decoding_loss(codec.decoder, noisy(vectors, _NOISE), target)
 
     return loss
 

@@ -65,14 +65,17 @@ class Objective:
 
     `double_eos` is the authors' labels, `mean` what the cross-entropy is averaged over (the authors
     average each text by itself), `decoder_dropout` the frozen decoder's (theirs is 0.1), and
-    `begin` puts the begin sentence in front. Before `train.steps`, `vector_steps` minimize the
-    squared error of the next vector, which needs no decoder, with the learning rate `vector_lr`.
+    `begin` puts the begin sentence in front. With `decoder_learns` the decoder is not frozen: it
+    learns to write the next sentence too, and goes on giving sentences back. Before `train.steps`,
+    `vector_steps` minimize the squared error of the next vector, which needs no decoder, with the
+    learning rate `vector_lr`.
     """
 
     double_eos: bool = False
     mean: Literal["token", "text"] = "token"
     decoder_dropout: float = 0.0
     begin: bool = True
+    decoder_learns: bool = False
     vector_steps: int = 0
     vector_lr: float = 1.5e-3
 

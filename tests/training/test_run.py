@@ -74,6 +74,25 @@ def test_a_trained_folder_is_complete_and_continues(capsys, tmp_path: Path, name
     assert run(["continue", "-m", str(tmp_path / "run"), str(story), *how]) == 0
 
 
+def test_a_decoder_that_learns_lies_with_the_predictor(capsys, tmp_path: Path) -> None:
+    learns = ["objective.decoder_learns=true", "train.lr=1e-4"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    words = ["train", "sonar-llm", *SMALL, *learns, "-o", str(broken)]
+    assert _train(capsys, whole, "sonar-llm", *learns)[0] == 0
+    assert killed([*words, "--device", "cpu", "--threads", "1"], "number == 4")
+    assert _train(capsys, broken, "sonar-llm", *learns)[0] == 0
+    halves = ("encoder", "decoder", "predictor")
+    files = [f"model/{half}/model.safetensors" for half in halves]
+    assert all((whole / file).read_bytes() == (broken / file).read_bytes() for file in files)
+    mini, own = (SonarLLM.load(place, device="cpu").codec for place in ("mini", str(whole)))
+    for half in halves[:2]:
+        before, after = (getattr(each, half).state_dict() for each in (mini, own))
+        assert all(torch.equal(before[name], after[name]) for name in before) is (half == "encoder")
+    # It goes on giving back what it knows.
+    story = list(next(world.stories(1, 5)).sentences)
+    assert [each.text for each in own.decode(own.encode(story))] == story
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_killed_and_resumed_is_as_if_nothing_had_been(capsys, tmp_path: Path, name: str) -> None:
     assert _train(capsys, tmp_path / "whole", name)[0] == 0
