@@ -28,6 +28,7 @@ RANGES = {
     "stop_threshold": (-1, 2),
     "repeat_threshold": (-1, 2),
     "temperature": (0, 100),
+    "token_temperature": (0, 100),
     "top_p": (0, 1),
     "guidance": (0, 100),
     "initial_noise": (0, 100),
@@ -129,11 +130,14 @@ class GenerationOptions:
     Thresholds are cosines. `sentences` is the most to write. The text goes on in `source_lang`, its
     own language; each sentence is also decoded into every one of `target_langs`. `begin` None
     follows the model's own config. `temperature` scales the noise on the predictor's hidden state
-    by its RMS; 0 is deterministic. `reencode` tells what goes on: the vector of the sentence that
-    was written, encoded again, or the predicted vector as it is. Thresholds and `reencode` that
-    are None follow the system's paper. Three are for diffusion: `diffusion_steps` of the sampling,
-    the scale of the `guidance`, the standard deviation of the `initial_noise`. `llm_beams` is how
-    many beginnings a token-level model keeps; 1 takes or draws one token after the other.
+    by its RMS; 0 is deterministic. With a `token_temperature` a sentence's tokens are drawn from
+    the decoder's distribution at that temperature, of the nucleus `top_p`; at 0 the likeliest
+    sentence is searched for with `beam_size`. `reencode` tells what goes on: the vector of the
+    sentence that was written, encoded again, or the predicted vector as it is. Thresholds and
+    `reencode` that are None follow the system's paper. Three are for diffusion: `diffusion_steps`
+    of the sampling, the scale of the `guidance`, the standard deviation of the `initial_noise`.
+    `llm_beams` is how many beginnings a token-level model keeps; 1 takes or draws one token after
+    the other.
 
     >>> GenerationOptions(candidates=4)
     Traceback (most recent call last):
@@ -149,6 +153,7 @@ class GenerationOptions:
     stop_threshold: float | None = None
     repeat_threshold: float | None = None
     temperature: float = 0.0
+    token_temperature: float = 0.0
     candidates: int = 1
     top_p: float = 1.0
     seed: int | None = None
@@ -165,7 +170,7 @@ class GenerationOptions:
                 raise UsageError(f"{name} is from {least} to {most}, not {value}")
         if self.llm_beams > 1 and self.temperature:
             raise UsageError("a search with --llm-beams draws nothing; leave out --temperature")
-        if self.candidates > 1 and self.temperature == 0:
+        if self.candidates > 1 and self.temperature == self.token_temperature == 0:
             raise UsageError(
                 f"{self.candidates} candidates are all the same without noise; "
                 "add --temperature 0.3"

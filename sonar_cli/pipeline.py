@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 from sonar_cli import tokens
 from sonar_cli.model.codec.base import Decoded, OnTruncated, decode_into
+from sonar_cli.model.sampling import Sampling, draw, generator
 from sonar_cli.model.systems.base import Prompt, State, System
-from sonar_cli.model.systems.sampling import draw, generator
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions, Step
 
@@ -79,8 +79,9 @@ def generate_many(
             return
         predicted = state.propose([text.random for text in running])  # (texts * K, D)
         decoded = codec.decode(
-            predicted, options.source_lang, options.beam_size, options.max_tokens
-        )
+            predicted, options.source_lang, options.beam_size, options.max_tokens,
+            sampling=_sampling(running, len(predicted), options),
+        )  # fmt: skip
         sentences, aims = _choose(decoded, predicted, running, options)
         again = state.feeds_back == "sentence"
         goes_on = codec.encode(sentences, options.source_lang) if again else aims
@@ -167,6 +168,14 @@ class _Text:
         if len(self.vectors) == options.sentences:
             self.ended = True
             yield Step(None, None, None, None, 0.0, "length")
+
+
+def _sampling(texts: Sequence[_Text], rows: int, options: GenerationOptions) -> Sampling | None:
+    """Return how tokens are drawn for so many rows, each text's behind one another, if they are."""
+    if not options.token_temperature:
+        return None
+    random = [text.random for text in texts for _ in range(rows // len(texts))]
+    return Sampling(options.token_temperature, options.top_p, random)
 
 
 def _choose(

@@ -18,9 +18,9 @@ from torch import Tensor
 from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.beam import beam_search
 from sonar_cli.model.codec.tokenizer import EOS, PAD
+from sonar_cli.model.sampling import draw, generator
 from sonar_cli.model.systems.base import Prompt
 from sonar_cli.model.systems.llama import KVCache
-from sonar_cli.model.systems.sampling import draw, generator
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions, Step, StopReason
 from sonar_cli.text.sentences import split

@@ -12,6 +12,7 @@ from torch import Tensor
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Decoded
 from sonar_cli.model.load import load_system
+from sonar_cli.model.sampling import Sampling
 from sonar_cli.model.shapes import PredictorConfig
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.options import GenerationOptions, Runtime, Step
@@ -36,7 +37,12 @@ class Book:
         return self.vectors[[self.sentences.index(each) for each in sentences]]
 
     def decode(
-        self, vectors: Tensor, lang: str = "eng_Latn", beam_size: int = 5, max_tokens: int = 256
+        self,
+        vectors: Tensor,
+        lang: str = "eng_Latn",
+        beam_size: int = 5,
+        max_tokens: int = 256,
+        sampling: Sampling | None = None,
     ) -> list[Decoded]:
         self.batches.append(len(vectors))
         cosines = torch.nn.functional.normalize(vectors, dim=1) @ self.vectors.T

@@ -18,14 +18,20 @@ DRAWN = (
         help="Size of the noise on the predicted meaning; 0 is deterministic.",
     ),
     option(
+        "--token-temperature", section=NEXT, default=DEFAULTS.token_temperature,
+        show_default=True, type=Number(*RANGES["token_temperature"]), metavar="T",
+        help="Draw a sentence's tokens from the decoder's distribution at this temperature; 0 "
+        "searches for the likeliest sentence.",
+    ),
+    option(
         "--candidates", section=NEXT, default=DEFAULTS.candidates, show_default=True,
         type=click.IntRange(1, 256), metavar="K",
-        help="With a temperature: decode K noisy vectors and draw one.",
+        help="With a temperature: decode K sentences and draw one.",
     ),
     option(
         "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
         type=Number(*RANGES["top_p"], min_open=True), metavar="P",
-        help="Draw from the most likely candidates that hold this share.",
+        help="Draw from the most likely candidates, or tokens, that hold this share.",
     ),
     option(
         "--seed", section=NEXT, type=int, metavar="N",
@@ -80,11 +86,17 @@ generation = group(
 
 
 def _sampled(
-    reencode: bool | None, temperature: float, candidates: int, top_p: float, seed: int | None
+    reencode: bool | None,
+    temperature: float,
+    token_temperature: float,
+    candidates: int,
+    top_p: float,
+    seed: int | None,
 ) -> GenerationOptions:
     return GenerationOptions(
-        reencode=reencode, temperature=temperature, candidates=candidates, top_p=top_p, seed=seed
-    )
+        reencode=reencode, temperature=temperature, token_temperature=token_temperature,
+        candidates=candidates, top_p=top_p, seed=seed,
+    )  # fmt: skip
 
 
 sampling = group("generation", _sampled, reencode, *DRAWN)

@@ -38,7 +38,7 @@ from sonar_cli.model.codec.base import prefix_ids
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.tokenizer import BOS, EOS, PAD
 from sonar_cli.model.load import AnySystem
-from sonar_cli.model.systems.sampling import generator
+from sonar_cli.model.sampling import generator
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
 from sonar_cli.options import ENGLISH, GenerationOptions
 from sonar_cli.training.batches import Ints

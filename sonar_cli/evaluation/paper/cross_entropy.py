@@ -44,7 +44,7 @@ from sonar_cli.evaluation.paper.places import (
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.tokenizer import BOS, EOS, PAD
 from sonar_cli.model.load import AnySystem
-from sonar_cli.model.systems.sampling import generator
+from sonar_cli.model.sampling import generator
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
 from sonar_cli.training.batches import Ints

@@ -27,7 +27,7 @@ from sonar_cli.evaluation.paper.places import (
     native_codec,
 )
 from sonar_cli.model.load import AnySystem
-from sonar_cli.model.systems.sampling import generator
+from sonar_cli.model.sampling import generator
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
 from sonar_cli.text.sentences import split

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sonar_cli.errors import InputError, UsageError
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer
+from sonar_cli.model.sampling import Sampling
 from sonar_cli.options import GenerationOptions, SummaryOptions
 
 # Called with the number of sentences that were too long for the encoder and were cut.
@@ -69,12 +70,17 @@ class Codec(Protocol):
         beam_size: int = 5,
         max_tokens: int = 256,
         batch_size: int = 32,
+        sampling: Sampling | None = None,
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D).
 
+        With `sampling`, which has a generator a vector, a sentence of each vector is drawn instead,
+        token by token, and `beam_size` is of no use.
+
         `max_tokens` counts eos, the language token, the pieces and the final eos; the decoder's own
-        limit caps it. Raises UsageError for an unknown language or a `max_tokens` below 3, and
-        InputError for vectors of another width or with values that are not finite.
+        limit caps it. Raises UsageError for an unknown language, a `max_tokens` below 3 or a codec
+        that draws nothing, and InputError for vectors of another width or with values that are not
+        finite.
         """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.search import Search
 from sonar_cli.model.codec.tokenizer import PAD, Tokenizer
+from sonar_cli.model.sampling import Sampling
 
 
 class NativeCodec:
@@ -72,15 +74,21 @@ class NativeCodec:
         beam_size: int = 5,
         max_tokens: int = 256,
         batch_size: int = 32,
+        sampling: Sampling | None = None,
     ) -> list[Decoded]:
-        """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
+        """Return the likeliest sentence of each vector (N, D), or draw one; see `Codec.decode`."""
         prefix = prefix_ids(self, lang, max_tokens)
         check_vectors(self, vectors)
         vectors = vectors.to(self.device, self.decoder.embed.weight.dtype)
         decoded: list[Decoded] = []
         for batch in vectors.split(batch_size):
-            found = self._search(batch, prefix, beam_size, max_tokens)
-            best = [hypotheses[0] for hypotheses in found]
+            if sampling:
+                done = len(decoded)
+                own = replace(sampling, random=sampling.random[done : done + len(batch)])
+                best = self._search.sampled(batch, prefix, own, max_tokens)
+            else:
+                found = self._search(batch, prefix, beam_size, max_tokens)
+                best = [hypotheses[0] for hypotheses in found]
             decoded += [Decoded(self.tokenizer.decode(h.ids), h.ids, h.score) for h in best]
         return decoded
 

@@ -1,14 +1,16 @@
-"""Beam search with a decoder: step by step on the CPU, by CUDA graphs on a GPU."""
+"""Sentences of vectors: by beam search, which on a GPU is CUDA graphs, or drawn token by token."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from sonar_cli.model.codec.beam import Hypothesis, beam_search
+from sonar_cli.model.codec.beam import Hypothesis, Step, beam_search
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.graph import StaticSearch
+from sonar_cli.model.codec.sampled import sample
 from sonar_cli.model.codec.tokenizer import EOS, PAD
+from sonar_cli.model.sampling import Sampling
 
 
 class Search:
@@ -35,6 +37,20 @@ class Search:
         max_len = min(max_tokens, self.decoder.config.max_len)
         if vectors.is_cuda and self.decoder.config.vocab_size >= 2 * beam_size:
             return self._captured_search(vectors, prefix, beam_size, max_len, eos, pad)
+        prefixes = prefix.expand(len(vectors), -1)
+        return beam_search(
+            self._steps(vectors), prefixes, beam_size=beam_size, max_len=max_len, eos=eos, pad=pad
+        )
+
+    def sampled(
+        self, vectors: Tensor, prefix: Tensor, sampling: Sampling, max_tokens: int
+    ) -> list[Hypothesis]:
+        """Draw a sentence of each of the vectors (N, D), a generator a vector; see `sample`."""
+        max_len = min(max_tokens, self.decoder.config.max_len)
+        prefixes = prefix.expand(len(vectors), -1)
+        return sample(self._steps(vectors), prefixes, sampling, max_len=max_len, eos=EOS, pad=PAD)
+
+    def _steps(self, vectors: Tensor) -> Step:
         state = self.decoder.start(vectors)
 
         def step(ids: Tensor, rows: Tensor | None) -> Tensor:
@@ -42,8 +58,7 @@ class Search:
                 state.reorder(rows)
             return self.decoder.step(ids, state)
 
-        prefixes = prefix.expand(len(vectors), -1)
-        return beam_search(step, prefixes, beam_size=beam_size, max_len=max_len, eos=eos, pad=pad)
+        return step
 
     def _captured_search(
         self, vectors: Tensor, prefix: Tensor, beam_size: int, max_len: int, eos: int, pad: int

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import SonarError
+from sonar_cli.errors import SonarError, UsageError
 from sonar_cli.model.codec.base import Decoded, OnTruncated, check_vectors, prefix_ids, source_ids
 from sonar_cli.model.codec.tokenizer import EOS, Tokenizer, model_file
+from sonar_cli.model.sampling import Sampling
 from sonar_cli.model.shapes import ENCODER_MAX_LEN, TransformerConfig
 
 MISSING = (
@@ -68,8 +69,11 @@ class SonarSpaceCodec:
         beam_size: int = 5,
         max_tokens: int = 256,
         batch_size: int = 32,
+        sampling: Sampling | None = None,
     ) -> list[Decoded]:
         """Return the most likely sentence of each vector (N, D); see `Codec.decode`."""
+        if sampling:
+            raise UsageError("sonar-space draws no tokens; leave out --token-temperature")
         prefix = prefix_ids(self, lang, max_tokens)
         check_vectors(self, vectors)
         decoded = []

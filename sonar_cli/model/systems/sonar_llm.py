@@ -66,7 +66,7 @@ class SonarLLMState(TextsState):
         self.predictor = predictor
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
-        """Return the predicted vectors (B * K, D) float32; K is 1 at temperature 0."""
+        """Return the predicted vectors (B * K, D) float32."""
         predicted: Tensor = self.predictor.reverse_proj(self.candidates(random))
         return predicted.float()
 

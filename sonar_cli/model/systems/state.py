@@ -87,11 +87,11 @@ class TextsState:
     def candidates(self, random: Sequence[torch.Generator]) -> Tensor:
         """Return K noisy copies of each text's hidden state, (B * K, hidden).
 
-        At temperature 0 they are the states themselves, (B, hidden).
+        At temperature 0 they have no noise.
         """
         count, temperature = self.options.candidates, self.options.temperature
         if temperature == 0:
-            return torch.cat(self.hidden)
+            return torch.cat(self.hidden).repeat_interleave(count, dim=0)
         return torch.cat(
             [
                 perturb(hidden.expand(count, -1), temperature, generator)

@@ -14,8 +14,8 @@ from sonar_cli.evaluation.paper import cross_entropy as module
 from sonar_cli.evaluation.paper.cross_entropy import CrossEntropy, cross_entropy, sentence_nats
 from sonar_cli.evaluation.paper.places import foretold
 from sonar_cli.model.codec.tokenizer import BOS, EOS
+from sonar_cli.model.sampling import generator
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem
-from sonar_cli.model.systems.sampling import generator
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import ENGLISH
 from sonar_cli.training.objectives import decoding_loss, next_token_loss

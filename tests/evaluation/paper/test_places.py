@@ -7,8 +7,8 @@ import torch
 
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.paper.places import foretold, native_codec, pieces
+from sonar_cli.model.sampling import generator
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem
-from sonar_cli.model.systems.sampling import generator
 from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
 from tests.evaluation.paper.four import QUICK, TEXTS, codec, system
 

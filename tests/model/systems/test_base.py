@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sonar_cli.model.codec.base import Decoded, OnTruncated
+from sonar_cli.model.sampling import Sampling
 from sonar_cli.model.systems.base import Feedback, Prompt, State, System
 from sonar_cli.options import GenerationOptions, StopReason
 from sonar_cli.pipeline import generate, generate_many, in_order
@@ -53,6 +54,7 @@ class BookCodec:
         beam_size: int = 5,
         max_tokens: int = 256,
         batch_size: int = 32,
+        sampling: Sampling | None = None,
     ) -> list[Decoded]:
         return [Decoded(BOOK[i], (i,), 0.0) for i in vectors.argmax(1).tolist()]
 

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn: at a temperature, of a nucleus, with random numbers a row.
+
+    Rows of the same text share its generator; their draws then follow one another.
+    """
+
+    temperature: float
+    top_p: float
+    random: Sequence[torch.Generator]
 
 
 def draw(scores: Tensor, top_p: float, random: torch.Generator, temperature: float = 1.0) -> int:

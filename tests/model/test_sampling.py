@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sonar_cli.model.systems.sampling import draw
+from sonar_cli.model.sampling import draw
 
 
 def test_the_nucleus_keeps_the_likely() -> None:
