@@ -202,7 +202,7 @@ def test_the_notice_of_mini(call, tmp_path: Path, story: Path) -> None:
     status, out, err = call("continue", str(far), str(far), "-n", "1")
     assert status == 0
     assert len(err.splitlines()) == 1
-    assert "mini knows the English of simple stories" in err
+    assert "mini knows only small stories" in err
     assert "900m" in err
     assert "mini knows" not in out
     assert call("continue", str(far), "-n", "1", "-q")[2] == ""
