@@ -132,6 +132,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
     "command",
     [
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
+        *("evaluate mini", "evaluate paper"),
         *("models", "models list", "cache", "cache info"),
     ],
 )

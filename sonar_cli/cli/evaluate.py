@@ -2,77 +2,150 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sonar_cli.cli.declare import Command, argument, option
+from sonar_cli.cli.declare import Command, option, together
 from sonar_cli.cli.generation_options import sampling
 from sonar_cli.cli.options import machine, model, report
+from sonar_cli.cli.paper import paper
 from sonar_cli.options import GenerationOptions, ModelRequest, OutputOptions, Runtime
 
-_WHAT = "mini|codec|continuations|dtype|summaries"
+if TYPE_CHECKING:
+    from sonar_cli.evaluation.report import Report
 
-
-@click.command(cls=Command, short_help="Measure a model on held-out stories or your texts.")
-@argument("what", type=click.Choice(_WHAT.split("|")), metavar=_WHAT, help="What to measure.")
-@option(
+_stories = option(
     "--stories", default=300, show_default=True, type=click.IntRange(1), metavar="N",
-    help="How many held-out stories.",
+    help="How many held-out stories, or pieces of texts.",
 )  # fmt: skip
-@option(
+_texts = option(
     "--texts", multiple=True, metavar="PATH", envvar="SONAR_LLM_EVALUATE_TEXTS",
-    help="For codec and continuations: a file, a folder or a glob of texts; for summaries: JSON "
-    'Lines with "sentences" or "text", "summaries" and "count". May be given several times '
+    help="A file, a folder or a glob of texts; for summaries JSON Lines with "
+    '"sentences" or "text", "summaries" and "count". May be given several times '
     "(default: the held-out stories).",
 )  # fmt: skip
-@option(
-    "--known", multiple=True, metavar="PATH", envvar="SONAR_LLM_EVALUATE_KNOWN",
-    help="For continuations: texts whose words are words, beside WordNet's.",
-)  # fmt: skip
-@option(
-    "--show", default=0, show_default=True, type=click.IntRange(0), metavar="N",
-    envvar="SONAR_LLM_EVALUATE_SHOW", help="For continuations: print the first of them.",
-)  # fmt: skip
-@option(
-    "--sentences", default=1_000, show_default=True, type=click.IntRange(1), metavar="N",
-    envvar="SONAR_LLM_EVALUATE_SENTENCES", help="For codec: how many sentences of each.",
-)  # fmt: skip
+_measured = together(model, machine, report("EVALUATE"))
+
+
+@click.group(short_help="Measure a model on held-out stories or your texts.")
+def evaluate() -> None:
+    """Measure a model on held-out stories of the story world, or on texts, and print a table."""
+
+
+evaluate.add_command(paper)
+
+
+@evaluate.command("mini", cls=Command, short_help="What a model gives back and writes.")
+@_stories
 @sampling
-@model
-@machine
-@report("EVALUATE")
-def evaluate(
-    what: str,
+@_measured
+def mini(
     stories: int,
-    texts: tuple[str, ...],
-    known: tuple[str, ...],
-    show: int,
-    sentences: int,
     generation: GenerationOptions,
     request: ModelRequest,
     runtime: Runtime,
     output: OutputOptions,
 ) -> int:
-    """Measure a model on held-out stories of the story world, or on texts, and print a table.
+    """Measure what a model gives back of held-out stories, and how it continues them."""
+    from sonar_cli.cli import evaluations
 
-    mini: what it gives back and how it continues. codec: how many sentences of any texts come back
-    exactly, by their length. continuations: how it continues any texts, in words and sentences of
-    its own, and how likely it finds what truly follows. dtype: what --dtype costs, beside float32.
-    summaries: ROUGE-L and METEOR of its summaries, beside the first sentences and sumy's systems.
-    """
-    from sonar_cli import render
+    of = evaluations.Measured(request, runtime, output, stories)
+    return _printed(evaluations.mini(of, generation), output)
+
+
+@evaluate.command("codec", cls=Command, short_help="How many sentences come back exactly.")
+@_stories
+@_texts
+@option(
+    "--sentences", default=1_000, show_default=True, type=click.IntRange(1), metavar="N",
+    envvar="SONAR_LLM_EVALUATE_SENTENCES", help="How many sentences of each text.",
+)  # fmt: skip
+@_measured
+def codec(
+    stories: int,
+    texts: tuple[str, ...],
+    sentences: int,
+    request: ModelRequest,
+    runtime: Runtime,
+    output: OutputOptions,
+) -> int:
+    """Measure how many sentences of any texts come back exactly, by their length."""
     from sonar_cli.cli import evaluations
 
     of = evaluations.Measured(request, runtime, output, stories, texts)
-    if what == "mini":
-        found = evaluations.mini(of, generation)
-    elif what == "codec":
-        found = evaluations.codec(of, sentences)
-    elif what == "continuations":
-        found = evaluations.continuation(of, known, show, generation)
-    elif what == "dtype":
-        found = evaluations.dtype(of)
-    else:
-        found = evaluations.summary(of)
+    return _printed(evaluations.codec(of, sentences), output)
+
+
+@evaluate.command("continuations", cls=Command, short_help="How a model continues any texts.")
+@_stories
+@_texts
+@option(
+    "--known", multiple=True, metavar="PATH", envvar="SONAR_LLM_EVALUATE_KNOWN",
+    help="Texts whose words are words, beside WordNet's.",
+)  # fmt: skip
+@option(
+    "--show", default=0, show_default=True, type=click.IntRange(0), metavar="N",
+    envvar="SONAR_LLM_EVALUATE_SHOW", help="Print the first of the continuations.",
+)  # fmt: skip
+@sampling
+@_measured
+def continuations(
+    stories: int,
+    texts: tuple[str, ...],
+    known: tuple[str, ...],
+    show: int,
+    generation: GenerationOptions,
+    request: ModelRequest,
+    runtime: Runtime,
+    output: OutputOptions,
+) -> int:
+    """Measure how a model continues any texts.
+
+    In words and sentences of its own, and how likely it finds what truly follows.
+    """
+    from sonar_cli.cli import evaluations
+
+    of = evaluations.Measured(request, runtime, output, stories, texts)
+    return _printed(evaluations.continuation(of, known, show, generation), output)
+
+
+@evaluate.command("dtype", cls=Command, short_help="What --dtype costs, beside float32.")
+@_stories
+@_measured
+def dtype(stories: int, request: ModelRequest, runtime: Runtime, output: OutputOptions) -> int:
+    """Measure what --dtype costs, beside float32, on held-out stories."""
+    from sonar_cli.cli import evaluations
+
+    return _printed(
+        evaluations.dtype(evaluations.Measured(request, runtime, output, stories)), output
+    )
+
+
+@evaluate.command("summaries", cls=Command, short_help="Summaries, beside other systems'.")
+@_stories
+@_texts
+@_measured
+def summaries(
+    stories: int,
+    texts: tuple[str, ...],
+    request: ModelRequest,
+    runtime: Runtime,
+    output: OutputOptions,
+) -> int:
+    """Measure a model's summaries: ROUGE-L and METEOR, beside other systems.
+
+    These are the first sentences and sumy's systems.
+    """
+    from sonar_cli.cli import evaluations
+
+    of = evaluations.Measured(request, runtime, output, stories, texts)
+    return _printed(evaluations.summary(of), output)
+
+
+def _printed(found: Report, output: OutputOptions) -> int:
+    from sonar_cli import render
+
     with render.opened(output.path) as out:
         render.print_report(found, output.format, out)
     return 0

@@ -45,6 +45,14 @@ def counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     return tuple(count(part, param, ctx) for part in value.split(",") if part.strip())
 
 
+def seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Read seeds of at least 0, parted by commas."""
+    if value is None:
+        return None
+    seed = click.IntRange(0)
+    return tuple(seed(part.strip(), param, ctx) for part in value.split(","))
+
+
 def number_formats(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
     """Read number formats parted by commas, or auto."""
     choice = click.Choice(["auto", *DTYPES])

@@ -42,6 +42,10 @@ class Measured:
         """The texts on which learning rates are compared."""
         return held_out(self.runs.terms, "valid", min(_TRIED, self.runs.terms.texts))
 
+    def require_texts(self) -> None:
+        """Raise UsageError where there are no texts to measure on, or no codec."""
+        _ = self.runs.paths, self.texts, self.tried_on
+
     def tried(self, run: Run) -> float:
         """Return the nats a token on texts for validation, by which learning rates are chosen."""
         return self._kept(run, "tried", self._tried)["nats"]

@@ -106,10 +106,12 @@ class Runs:
         return load_system(resolve(request), Runtime(self.place.device), self.codec)
 
     def facts(self, run: Run) -> dict[str, Any]:
-        """Return what a run is, and what it took to train it."""
-        figures = json.loads((self.trained(run) / "metrics.json").read_text(encoding="utf-8"))
+        """Return what a run is, its folder's name, and what it took to train it."""
+        folder = self.trained(run)
+        figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         return {
             **asdict(run),
+            "run": folder.name,
             "parameters": figures["parameters"],
             "seconds": round(self.pace(run) * run.steps, 1),
         }

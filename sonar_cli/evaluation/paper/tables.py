@@ -33,6 +33,7 @@ _SUMMARIES = {
     "exact": "the world's own summary, word for word",
 }
 _LIKELIHOOD = {"nats": "nats a token", "brier": "BrierLM"}
+_TIMED = {name: f"{head}, after equal seconds" for name, head in _LIKELIHOOD.items()}
 
 
 def report(of: Comparison) -> Report:
@@ -44,7 +45,7 @@ def report(of: Comparison) -> Report:
     tables = [
         Table("rates", _RATES, of.rates),
         _by_system("steps", of.sizes, _LIKELIHOOD),
-        _by_system("seconds", of.timed, _LIKELIHOOD),
+        _by_system("seconds", of.timed, _TIMED),
         Table("fits", _FITS, of.fits),
         _by_system("quality", of.quality, _QUALITY),
         _by_system("summaries", of.summaries, _SUMMARIES),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import get_args
 
 from sonar_cli.errors import UsageError
 from sonar_cli.training import recipe as recipes
+from sonar_cli.training import schema
 from sonar_cli.training.recipe import Kind, Recipe
 from sonar_cli.training.record import digest
 from sonar_cli.training.tables import BRANCHING, Data, Model
 
 SYSTEMS: tuple[Kind, ...] = get_args(Kind)
+SHIPPED = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
@@ -97,3 +100,29 @@ class Run:
         """Return the name of the run's folder: what it is, and a digest of recipe and codec."""
         made = digest([recipe.toml(), codec]).partition(":")[2]
         return f"{self.system}-{self.size}-{self.seed}-{made[:10]}"
+
+
+def names() -> list[str]:
+    """Return the names of the terms that are shipped.
+
+    >>> names()
+    ['full', 'small', 'tiny']
+    """
+    return sorted(file.stem for file in SHIPPED.glob("*.toml"))
+
+
+def read(name: str) -> Terms:
+    """Read terms: a shipped name or a TOML file, whose keys are the fields of `Terms`.
+
+    Raises UsageError for a name or file that is not there, broken TOML, unknown keys and values of
+    another type.
+    """
+    file = SHIPPED / f"{name}.toml" if name in names() else Path(name).expanduser()
+    if not file.is_file():
+        known = ", ".join(names())
+        raise UsageError(f"{name}: no such terms; there are {known}, or give a TOML file")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name}: no terms in TOML ({error})") from None
+    return schema.make(Terms, schema.parse(text, name), name)

@@ -1,0 +1,71 @@
+"""`sonar-llm evaluate paper`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sonar_cli.cli.declare import Command, option
+from sonar_cli.cli.options import device, report
+from sonar_cli.cli.parameters import seeds
+from sonar_cli.errors import UsageError
+from sonar_cli.options import OutputOptions
+
+
+@click.command("paper", cls=Command, short_help="Compare the paper's four systems.")
+@option(
+    "--terms", metavar="NAME|FILE",
+    help="On which terms: full, small, tiny or a TOML file (default: full).",
+)  # fmt: skip
+@option("--small", is_flag=True, help="--terms small: at most half an hour on two cores.")
+@option(
+    "--texts", metavar="PATH", envvar="SONAR_LLM_PAPER_TEXTS",
+    help="Train and measure on these texts: a file, a folder or a glob.",
+)  # fmt: skip
+@option(
+    "--test", metavar="PATH", envvar="SONAR_LLM_PAPER_TEST",
+    help="With --texts: measure on these (default: a part of --texts that is kept for it).",
+)  # fmt: skip
+@option(
+    "--codec-from", metavar="NAME|REPO|DIR",
+    help="The model whose codec all systems share (default: that of the terms).",
+)  # fmt: skip
+@option(
+    "--seeds", metavar="N,N,...", callback=seeds, envvar="SONAR_LLM_PAPER_SEEDS",
+    help="Train with these seeds (default: those of the terms).",
+)  # fmt: skip
+@option(
+    "--runs", default="runs/paper", show_default=True, metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the trainings are kept, and found again.",
+)  # fmt: skip
+@device
+@report("EVALUATE")
+def paper(
+    terms: str | None,
+    small: bool,
+    texts: str | None,
+    test: str | None,
+    codec_from: str | None,
+    seeds: tuple[int, ...] | None,
+    runs: Path,
+    device: str,
+    threads: int | None,
+    output: OutputOptions,
+) -> int:
+    """Train and measure SONAR-LLM, both LCMs and a token-level Llama on equal terms.
+
+    A training that was made is never made again, and one that was stopped goes on, so that the same
+    command may be given again at any time.
+    """
+    from sonar_cli import render
+    from sonar_cli.cli import comparisons
+
+    if small and terms is not None:
+        raise UsageError("--small is --terms small; give one of them")
+    asked = comparisons.asked("small" if small else terms or "full", texts, test, codec_from, seeds)
+    found = comparisons.compare(asked, runs, device, threads, output.quiet)
+    with render.opened(output.path) as out:
+        render.print_report(found, output.format, out)
+    return 0
