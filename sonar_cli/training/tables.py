@@ -10,18 +10,22 @@ from typing import Literal
 from sonar_cli.errors import UsageError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-# Texts that the program writes itself: the story world, and the one with choices.
-WORLD, BRANCHING = "world", "branching"
-WORLDS = (WORLD, BRANCHING)
+# Texts that the program writes itself: the story world, the one with choices, and stories in which
+# facts are told and asked for.
+WORLD, BRANCHING, NEEDLE = "world", "branching", "needle"
+WORLDS = (WORLD, BRANCHING, NEEDLE)
+# A fact, its question and its answer, and something before, between or behind.
+_LEAST_NEEDLE = 4
 
 
 @dataclass(frozen=True)
 class Data:
     """The texts, and their parts.
 
-    `path` is "world" or "branching", a story world (see `world`), a file, a folder, a glob, or
-    "hub:" and a data set's name or local folder; `split` names that data set's part, `column` the
-    text in rows of it, of Parquet and JSON Lines. With `world` the story world's come beside these.
+    `path` is "world" or "branching", a story world (see `world`), "needle" (see `world.needle`), a
+    file, a folder, a glob, or "hub:" and a data set's name or local folder; `split` names that data
+    set's part, `column` the text in rows of it, of Parquet and JSON Lines. With `world` the story
+    world's come beside these.
     Of a world `stories` are written; with `summaries` every second one is followed by "Summary of
     the text." and its summary. A text's sentences beyond `max_sentences` make further texts, or are
     dropped with `cut`; a summary stays whole, behind the last of them.
@@ -218,6 +222,11 @@ def _check_data(data: Data) -> None:
         raise UsageError(
             "data.summaries are those of the story world; leave it out for own texts, or add "
             "data.world=true"
+        )
+    if data.path == NEEDLE and (data.summaries or data.max_sentences < _LEAST_NEEDLE):
+        raise UsageError(
+            "data.path=needle has no summaries, and data.max_sentences is at least "
+            f"{_LEAST_NEEDLE} there"
         )
     for name in ("path", "column", "split"):
         if not getattr(data, name).strip():

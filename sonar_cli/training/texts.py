@@ -16,8 +16,8 @@ from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.text.files import read_text
 from sonar_cli.text.inputs import Text
 from sonar_cli.training import rows
-from sonar_cli.training.tables import BRANCHING, WORLDS, Data
-from sonar_cli.world import branching
+from sonar_cli.training.tables import BRANCHING, NEEDLE, WORLDS, Data
+from sonar_cli.world import branching, needle
 from sonar_cli.world import stories as world
 
 HUB = "hub:"
@@ -71,6 +71,8 @@ def sentences_of(source: Source, data: Data) -> list[str]:
 
     Raises InputError, which names the text, where it cannot be split.
     """
+    if isinstance(source, int) and data.path == NEEDLE:
+        return needle.text(source, data.max_sentences)
     if isinstance(source, int):
         story = (branching if data.path == BRANCHING else world).story(source)
         summary = (SUMMARY_CUE, *story.summary) if data.summaries and source % 2 else ()

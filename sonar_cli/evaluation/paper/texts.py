@@ -10,7 +10,7 @@ from itertools import islice
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.paper.terms import Terms
 from sonar_cli.training import texts
-from sonar_cli.training.tables import WORLD, WORLDS, Data
+from sonar_cli.training.tables import BRANCHING, WORLD, Data
 from sonar_cli.training.texts import Part, part_of, place_of, summary_at
 from sonar_cli.world import branching
 from sonar_cli.world import stories as world
@@ -22,11 +22,10 @@ _SEEDS: dict[Part, int] = {"test": 1_000, "valid": 2_000}
 
 def stories(terms: Terms, part: Part = "test", count: int | None = None) -> list[Story]:
     """Return held-out stories of the terms' world; none where they are of other texts."""
-    if terms.data.path not in WORLDS or terms.test:
+    made = {WORLD: world, BRANCHING: branching}.get(terms.data.path)
+    if made is None or terms.test:
         return []
-    count, seed = count or terms.texts, _SEEDS[part]
-    made = world if terms.data.path == WORLD else branching
-    return list(made.stories(count, seed, held_out=True))
+    return list(made.stories(count or terms.texts, _SEEDS[part], held_out=True))
 
 
 def held_out(terms: Terms, part: Part = "test", count: int | None = None) -> list[list[str]]:

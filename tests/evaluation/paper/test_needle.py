@@ -6,25 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from torch import Tensor
 
-from sonar_cli.evaluation.paper.needle import (
-    ANSWER,
-    KEYS,
-    NEEDLE,
-    QUESTION,
-    VALUES,
-    Case,
-    cases,
-    measure,
-    table,
-    training_texts,
-    wilson,
-    write_texts,
-)
+from sonar_cli.errors import UsageError
+from sonar_cli.evaluation.paper.needle import measure, table, wilson
 from sonar_cli.evaluation.report import Report
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.native import NativeCodec
@@ -41,8 +28,10 @@ from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
 from sonar_cli.options import GenerationOptions
 from sonar_cli.pipeline import write_many
+from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.tables import Data
 from sonar_cli.training.texts import documents
+from sonar_cli.world.needle import ANSWER, KEYS, NEEDLE, QUESTION, VALUES, Case, cases, text
 from sonar_cli.world.stories import accepts
 
 STACK = {"hidden": 32, "ffn": 48, "layers": 1, "heads": 2, "kv_heads": 2, "head_dim": 16}
@@ -90,25 +79,55 @@ def test_all_lengths_and_depths_and_always_the_same() -> None:
     ]
     assert made[:10] == list(cases(1, lengths=[16]))
     assert made[:10] != list(cases(1, lengths=[16], seed=1))
-    assert list(training_texts(3, [16])) == list(training_texts(3, [16]))
+    assert text(3, 40) == text(3, 40) != text(4, 40)
+
+
+def _told(texts: Sequence[Sequence[str]]) -> set[tuple[str, str, str]]:
+    """Return the name, jewel and box of every fact that is told."""
+    found = (_slots(NEEDLE, each) for text in texts for each in text)
+    return {(each["name"], each["thing"], each["box"]) for each in found if each}
 
 
 def test_no_combination_of_the_tests_is_for_training() -> None:
-    tested = {_facts(each.prompt)[1] for each in cases(30, [1], [0.0])}
-    texts = list(training_texts(2_000, [2, 3]))
-    trained = {_facts(text)[1] for text in texts}
+    tested = _told([each.prompt for each in cases(30, [1], [0.0])])
+    trained = _told([text(number, 12) for number in range(2_000)])
     assert len(tested) > 25 and len(trained) > 1_500 and not tested & trained
     # Every jewel, every box and nearly every pair of them is known from training.
     assert {thing for _, thing, _ in trained} == set(KEYS)
     assert {box for *_, box in trained} == set(VALUES)
-    assert {len(text) for text in texts} == {4, 5}
 
 
-def test_training_texts_are_read_back_sentence_by_sentence(tmp_path: Path) -> None:
-    texts = [list(each) for each in training_texts(20, [16, 64])]
-    write_texts(tmp_path / "needles.jsonl", texts)
-    data = Data(path=str(tmp_path / "needles.jsonl"), max_sentences=66)
-    assert list(documents(data, print)) == texts
+def test_what_a_training_text_asks_for_was_told_before() -> None:
+    for number in range(200):
+        told: dict[str, str] = {}
+        asked = 0
+        whole = text(number, 66)
+        for at, sentence in enumerate(whole):
+            if fact := _slots(NEEDLE, sentence):
+                assert fact["thing"] not in told
+                told[fact["thing"]] = fact["box"]
+            elif (question := _slots(QUESTION, sentence)) and question["thing"] in KEYS:
+                answer = _slots(ANSWER, whole[at + 1])
+                assert answer is not None
+                assert answer["thing"] == question["thing"]
+                assert answer["box"] == told[question["thing"]]
+                asked += 1
+        assert asked == len(told) == max(1, len(whole) // 8) and 8 <= len(whole) <= 66
+
+
+def test_training_texts_of_every_order_of_length() -> None:
+    lengths = [len(text(number, 128)) for number in range(600)]
+    of_order = [sum(low <= each < 2 * low for each in lengths) for low in (8, 16, 32, 64)]
+    assert min(of_order) > 100 and sum(of_order) >= 590
+    assert {len(text(number, 4)) for number in range(50)} == {4}
+
+
+def test_the_texts_are_data_to_train_on() -> None:
+    data = Data(path="needle", stories=5, max_sentences=66)
+    assert list(documents(data, print)) == [text(number, 66) for number in range(5)]
+    for wrong in ({"max_sentences": 3}, {"summaries": True}):
+        with pytest.raises(UsageError, match="has no summaries"):
+            Recipe("llm", data=replace(data, **wrong))
 
 
 def test_the_embedded_codec_carries_the_needle(codec: NativeCodec) -> None:
