@@ -27,14 +27,16 @@ def asked(
 ) -> Terms:
     """Return the terms of a name or a TOML file, with what the command line changes of them.
 
-    Texts of one's own have no summaries. Raises UsageError for what cannot be compared on.
+    Texts of one's own have no summaries and no needle, which is the story world's. Raises
+    UsageError for what cannot be compared on.
     """
     terms = shipped.read(name)
     if test and not texts:
         raise UsageError("--test goes with --texts, the texts to train on")
     if texts:
         data = replace(terms.data, path=texts, world=False, summaries=False)
-        terms = replace(terms, data=data, test=test or "")
+        needle = replace(terms.needle, contexts=())
+        terms = replace(terms, data=data, test=test or "", needle=needle)
     if codec:
         terms = replace(terms, codec=codec)
     return replace(terms, seeds=tuple(seeds)) if seeds else terms

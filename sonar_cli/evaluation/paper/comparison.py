@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, stdev
 
+from sonar_cli.evaluation.bench.run import machine
+from sonar_cli.evaluation.paper.costs import Costs, Subject, random_subjects
 from sonar_cli.evaluation.paper.measured import Measured, Values
+from sonar_cli.evaluation.paper.networks import networks_of
 from sonar_cli.evaluation.paper.runs import Runs
 from sonar_cli.evaluation.paper.scaling import fit
 from sonar_cli.evaluation.paper.terms import SYSTEMS, Run, Terms
@@ -91,6 +94,61 @@ class Comparison:
             return []
         return self._records(self._largest(), self.measured.summaries)
 
+    @cached_property
+    def needles(self) -> list[Record]:
+        """How often each system, trained anew on needles, finds one: by seed, context and depth.
+
+        The learning rate is the one that was chosen on the comparison's own texts.
+        """
+        if not self.terms.needle.contexts:
+            return []
+        terms = self.terms.of_needle()
+        measured = Measured(self.runs.on(terms))
+        return [
+            {**measured.runs.facts(run), **record}
+            for run in (replace(each, steps=terms.steps) for each in self._largest())
+            for record in measured.needle(run)
+        ]
+
+    @cached_property
+    def costs(self) -> list[Record]:
+        """Seconds, memory and FLOPs by context, of trained systems and of random weights."""
+        terms = self.terms.cost
+        found = self._costs.by_context(self._trained, terms.contexts) if terms.contexts else []
+        return found + self._costs.by_context(self._random, terms.random_contexts)
+
+    @cached_property
+    def crossovers(self) -> list[Record]:
+        """The contexts from which on SONAR-LLM costs less than the token-level Llama."""
+        terms = self.terms.cost
+        found = self._costs.crossovers(self._trained, terms.contexts) if terms.contexts else []
+        return found + self._costs.crossovers(self._random, terms.random_contexts)
+
+    @cached_property
+    def machine(self) -> str:
+        """The processor or GPU, torch's threads and its version."""
+        return machine(self.runs.codec.device)
+
+    @cached_property
+    def _costs(self) -> Costs:
+        return Costs(self.terms.cost, self.runs.folder / "costs.json", self.machine, self.runs.tell)
+
+    @cached_property
+    def _trained(self) -> list[Subject]:
+        """The largest systems of the first seed."""
+        return [self._subject(self._largest_of(system)) for system in SYSTEMS]
+
+    @cached_property
+    def _random(self) -> list[Subject]:
+        return random_subjects(self.terms.cost, str(self.runs.codec.device))
+
+    def _subject(self, run: Run) -> Subject:
+        networks = networks_of(self.runs.system(run))
+        codec = self.runs.codec
+        name, config = self.runs.of(run).name, networks.network.config
+        halves = codec.encoder.config, codec.decoder.config
+        return Subject("trained", run.system, name, config, halves, lambda: networks)
+
     def _run(self, system: Kind, size: int, seed: int) -> Run:
         rate = next(
             each["rate"] for each in self.rates if each["chosen"] and each["system"] == system
@@ -103,7 +161,11 @@ class Comparison:
                 yield self._run(system, max(self.terms.sizes), seed)
 
     def _pace(self, system: Kind) -> float:
-        return self.runs.pace(self._run(system, max(self.terms.sizes), self.terms.seeds[0]))
+        return self.runs.pace(self._largest_of(system))
+
+    def _largest_of(self, system: Kind) -> Run:
+        """Return a system's largest run of the first seed."""
+        return self._run(system, max(self.terms.sizes), self.terms.seeds[0])
 
     def _records(self, runs: Iterator[Run], measure: Callable[[Run], Values]) -> list[Record]:
         return [{**self.runs.facts(run), **measure(run)} for run in runs]

@@ -171,7 +171,7 @@ def crossover(
 
 def table(records: Sequence[Record]) -> Table:
     """Return the table of what `measure` returned for systems and contexts."""
-    return Table("costs", _COLUMNS, records)
+    return Table("costs", COLUMNS, records)
 
 
 class _Vectors:
@@ -298,7 +298,7 @@ def _megabytes(value: int) -> str:
     return f"{value / 1e6:,.1f}"
 
 
-_COLUMNS = (
+COLUMNS = (
     Column("system", "system", left=True),
     Column("sentences", "sentences"),
     Column("encode_seconds", "s to encode them", _seconds),

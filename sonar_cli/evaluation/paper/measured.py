@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
-from sonar_cli.evaluation.paper import quality, summaries
+from sonar_cli.evaluation.paper import needle, quality, summaries
 from sonar_cli.evaluation.paper.brier import brier
 from sonar_cli.evaluation.paper.cross_entropy import cross_entropy
 from sonar_cli.evaluation.paper.runs import Runs
 from sonar_cli.evaluation.paper.terms import Run
 from sonar_cli.evaluation.paper.texts import held_out, stories
+from sonar_cli.evaluation.report import Record
 from sonar_cli.hub.catalogue import summary_training
 from sonar_cli.options import GenerationOptions
 from sonar_cli.training.record import digest, write_whole
+from sonar_cli.world.needle import cases
 
 # Where a run's folder keeps what was measured.
 MEASURES = "measures.json"
@@ -23,7 +26,7 @@ MEASURES = "measures.json"
 _TRIED = 100
 
 # Measures by name.
-Values = Mapping[str, float]
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,26 @@ class Measured:
         """Return how the run sums up held-out stories; see `summaries.measure`."""
         return self._kept(run, "summaries", self._summaries)
 
-    def _kept(self, run: Run, name: str, make: Callable[[Run], Values]) -> Values:
+    def needle(self, run: Run) -> Sequence[Record]:
+        """Return how often the run, trained on needles, finds one; see `needle.measure`."""
+        terms = asdict(self.runs.terms.needle)
+        read = [terms[name] for name in ("contexts", "depths", "cases")]
+        found: Sequence[Record] = self._kept(run, "needle", self._needle, read)["records"]
+        return found
+
+    def _kept(
+        self,
+        run: Run,
+        name: str,
+        make: Callable[[Run], Values],
+        read: Sequence[object] = (),
+    ) -> Values:
+        """Return what was measured of a run, on what is `read`, by default the terms' texts."""
         file = self.runs.trained(run) / MEASURES
         known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         terms = self.runs.terms
-        read = [asdict(terms.data), terms.test, terms.texts, terms.sentences]
-        of = digest([json.dumps(read)])
+        read = read or [asdict(terms.data), terms.test, terms.texts, terms.sentences]
+        of = digest([json.dumps(list(read))])
         if known.get(name, {}).get("of") != of:
             self.runs.tell(f"measuring {name} of {file.parent.name}")
             known[name] = {"of": of, "values": dict(make(run))}
@@ -94,6 +111,12 @@ class Measured:
             "brier": scores.score,
             **{f"brier_{n}": mean for n, mean in enumerate(scores.means, start=1)},
         }
+
+    def _needle(self, run: Run) -> Values:
+        terms = self.runs.terms.needle
+        asked = cases(terms.cases, terms.contexts, terms.depths)
+        options = GenerationOptions(seed=0)
+        return {"records": needle.measure(self.runs.system(run), asked, options)}
 
     def _summaries(self, run: Run) -> Values:
         training = summary_training("", self.runs.of(run) / "model" / "predictor")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,13 @@ class Runs:
             for file in ([place] if place.is_file() else sorted(place.iterdir()))
         )
 
+    def on(self, terms: Terms) -> Runs:
+        """Return the trainings on other terms of the same codec, which is loaded once."""
+        other = replace(self, terms=terms)
+        for name in ("paths", "codec", "identity", "_shapes"):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
     def shape(self, system: Kind, size: int) -> Model:
         """Return the shape of a system of so many parameters."""
 
@@ -95,7 +102,7 @@ class Runs:
         """Return the folder of a run, after training it where it is not trained yet."""
         recipe, folder = self.recipe(run), self.of(run)
         if not (folder / "model").is_dir():
-            self.tell(f"{run.system}, {run.size:,} parameters, seed {run.seed}, {run.rate:g}")
+            self.tell(f"training {folder.name}: seed {run.seed}, {run.rate:g}, {run.steps} steps")
             self._share_corpus(recipe, folder)
             train(recipe, self.paths, folder, identity=self.identity, place=self.place)
         return folder

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from sonar_cli.evaluation.paper import cost
 from sonar_cli.evaluation.paper.comparison import Comparison, summed_up
+from sonar_cli.evaluation.paper.costs import PAPER_TOKENS
 from sonar_cli.evaluation.report import Column, Record, Report, Table, yes_or_no
 
 # Measures of quality and of summaries: name, heading, whether it is a share.
@@ -39,8 +42,8 @@ _TIMED = {name: f"{head}, after equal seconds" for name, head in _LIKELIHOOD.ite
 def report(of: Comparison) -> Report:
     """Make every training and measure of a comparison; return its tables, with all records.
 
-    JSON has a record for every run (`runs`, `timed`, `quality`, `summaries`), and the means and
-    spreads that the tables show.
+    JSON has the terms, the machine and a record for every run (`runs`, `timed_runs`,
+    `quality_runs`, `summary_runs`, `needle_runs`), and the means and spreads that the tables show.
     """
     tables = [
         Table("rates", _RATES, of.rates),
@@ -49,12 +52,19 @@ def report(of: Comparison) -> Report:
         Table("fits", _FITS, of.fits),
         _by_system("quality", of.quality, _QUALITY),
         _by_system("summaries", of.summaries, _SUMMARIES),
+        _needles(of.needles),
+        Table("costs", _COSTS, of.costs),
+        Table("crossovers", _CROSSOVERS, of.crossovers),
     ]
     notes = {
+        "terms": asdict(of.terms),
+        "machine": of.machine,
+        "paper_tokens": PAPER_TOKENS,
         "runs": of.sizes,
         "timed_runs": of.timed,
         "quality_runs": of.quality,
         "summary_runs": of.summaries,
+        "needle_runs": of.needles,
     }
     return Report(tables, notes=notes)
 
@@ -75,6 +85,20 @@ def _by_system(name: str, records: Sequence[Record], measures: dict[str, str]) -
         *(Column(None, system, _cell(system)) for system in systems),
     ]
     return Table(name, columns, list(lines.values()))
+
+
+def _needles(records: Sequence[Record]) -> Table:
+    """Return a table with a line a context, of all depths together, and a column a system."""
+    lines: list[dict[str, Any]] = []
+    whole = [each for each in records if each["depth"] is None]
+    for sentences in dict.fromkeys(each["sentences"] for each in whole):
+        line: dict[str, Any] = {"sentences": sentences}
+        for each in summed_up([one for one in whole if one["sentences"] == sentences], "share"):
+            line[each["system"]] = {key: each[key] for key in ("mean", "spread", "seeds")}
+        lines.append(line)
+    systems = dict.fromkeys(each["system"] for each in records)
+    head = Column("sentences", "needle found, by sentences of context", "{:,}".format)
+    return Table("needle", [head, *(Column(None, name, _cell(name)) for name in systems)], lines)
 
 
 def _cell(system: str) -> Any:
@@ -99,6 +123,22 @@ _FITS = (
     Column(None, "alpha", lambda record: _interval(record, "alpha")),
     Column(None, "b", lambda record: _interval(record, "b")),
     Column("r2", "R²", "{:.3f}".format),
+)
+
+_COSTS = (
+    Column("weights", "weights", left=True),
+    *cost.COLUMNS,
+    Column("write_flops", "FLOPs to write one", "{:.2e}".format),
+)
+_CROSSOVERS = (
+    Column("weights", "weights", left=True),
+    Column("unit", "by", left=True),
+    Column("part", "of", left=True),
+    Column("before", "cheaper before", left=True),
+    Column("after", "cheaper after", left=True),
+    Column(None, "between sentences", lambda each: f"{each['low']:,} and {each['high']:,}"),
+    Column(None, "tokens", lambda each: f"{each['low_tokens']:,} and {each['high_tokens']:,}"),
+    Column("found", "they cross", yes_or_no, left=True),
 )
 
 

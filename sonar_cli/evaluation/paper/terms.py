@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from sonar_cli.errors import UsageError
+from sonar_cli.evaluation.paper.cost import CONTEXTS
 from sonar_cli.training import recipe as recipes
 from sonar_cli.training import schema
 from sonar_cli.training.recipe import Kind, Recipe
 from sonar_cli.training.record import digest
-from sonar_cli.training.tables import BRANCHING, Data, Model
+from sonar_cli.training.tables import BRANCHING, NEEDLE, Data, Dtype, Model
+from sonar_cli.world.needle import DEPTHS, LENGTHS
 
 SYSTEMS: tuple[Kind, ...] = get_args(Kind)
 SHIPPED = Path(__file__).parent / "shipped"
+
+
+@dataclass(frozen=True)
+class NeedleTerms:
+    """How the systems learn to find a needle, and how they are asked for it.
+
+    Each is trained anew at the largest size, with each of the comparison's seeds and its own
+    learning rate, on `stories` texts of data.path=needle of up to `longest` sentences, for `steps`
+    updates of `batch`. It is asked `cases` times at each of `contexts`, in sentences, and each of
+    `depths`. Without contexts there is no needle.
+    """
+
+    contexts: tuple[int, ...] = LENGTHS
+    depths: tuple[float, ...] = DEPTHS
+    cases: int = 10
+    stories: int = 20_000
+    longest: int = 130
+    steps: int = 2_000
+    batch: int = 12
+
+
+@dataclass(frozen=True)
+class CostTerms:
+    """Of which contexts seconds, memory and FLOPs are measured; see `cost.measure`.
+
+    `contexts` are those of the trained systems, at the largest size, `random_contexts` those of
+    systems with random weights: of SONAR's codec and the 900m with `size` "full", in `dtype`.
+    Without contexts nothing is measured. All are in sentences of `tokens` tokens. `ratio` is how
+    near to 1 the ends of a crossover are.
+    """
+
+    contexts: tuple[int, ...] = CONTEXTS
+    random_contexts: tuple[int, ...] = (16, 64, 256)
+    tokens: int = 20
+    reads: int = 1
+    writes: int = 3
+    ratio: float = 1.05
+    size: Literal["full", "tiny"] = "full"
+    dtype: Dtype = "float32"
 
 
 @dataclass(frozen=True)
@@ -28,7 +70,7 @@ class Terms:
     was best for the system at the first size and seed after `tried` steps.
     The second budget is `seconds` of training at the largest size, 0 for as many as the slowest of
     the systems takes for its steps. `texts` is how many of the held-out texts each measure reads,
-    and `sentences` the most that are written of one.
+    and `sentences` the most that are written of one. `needle` and `cost` are the terms of these.
     """
 
     codec: str = "mini"
@@ -44,6 +86,8 @@ class Terms:
     batch: int = 24
     texts: int = 300
     sentences: int = 32
+    needle: NeedleTerms = field(default_factory=NeedleTerms)
+    cost: CostTerms = field(default_factory=CostTerms)
 
     def __post_init__(self) -> None:
         for name in ("sizes", "seeds", "rates"):
@@ -52,11 +96,32 @@ class Terms:
         for name in ("layers", "steps", "tried", "batch", "texts", "sentences"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is at least 1, not {getattr(self, name)}")
+        _require_positive("needle", self.needle, ("cases", "stories", "steps", "batch"))
+        _require_positive("cost", self.cost, ("tokens", "reads", "writes"))
+        contexts = (*self.needle.contexts, *self.cost.contexts, *self.cost.random_contexts)
+        if min(contexts, default=1) < 1:
+            raise UsageError("a context has at least 1 sentence")
+        if not all(0 <= depth < 1 for depth in self.needle.depths):
+            raise UsageError("needle.depths are shares from 0 to below 1")
+        if self.cost.ratio < 1:
+            raise UsageError(f"cost.ratio is at least 1, not {self.cost.ratio}")
+
+    def of_needle(self) -> Terms:
+        """Return the terms on which the systems learn to find a needle."""
+        how = self.needle
+        data = Data(NEEDLE, stories=how.stories, max_sentences=how.longest)
+        return replace(self, data=data, test="", steps=how.steps, batch=how.batch)
 
     @property
     def base(self) -> int:
         """The size at which learning rates are chosen."""
         return min(self.sizes)
+
+
+def _require_positive(table: str, terms: NeedleTerms | CostTerms, keys: Sequence[str]) -> None:
+    for key in keys:
+        if getattr(terms, key) < 1:
+            raise UsageError(f"{table}.{key} is at least 1, not {getattr(terms, key)}")
 
 
 @dataclass(frozen=True)

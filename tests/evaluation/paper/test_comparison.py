@@ -12,7 +12,15 @@ from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.paper.comparison import Comparison
 from sonar_cli.evaluation.paper.runs import Runs
 from sonar_cli.evaluation.paper.tables import report
-from sonar_cli.evaluation.paper.terms import SYSTEMS, Run, Terms
+from sonar_cli.evaluation.paper.terms import (
+    SYSTEMS,
+    CostTerms,
+    NeedleTerms,
+    Run,
+    Terms,
+    names,
+    read,
+)
 from sonar_cli.evaluation.paper.texts import held_out, stories
 from sonar_cli.training.place import Place
 from sonar_cli.training.tables import Data, Model
@@ -28,6 +36,8 @@ TINY = Terms(
     batch=4,
     texts=2,
     sentences=2,
+    needle=NeedleTerms(contexts=()),
+    cost=CostTerms(contexts=(), random_contexts=()),
 )
 
 
@@ -94,7 +104,12 @@ def test_texts_of_files_are_cut_as_in_training(tmp_path: Path) -> None:
 
 
 def test_terms_that_nothing_can_be_compared_on() -> None:
-    for change in ({"seeds": ()}, {"rates": (1e-3, 1e-3)}, {"steps": 0}):
+    changes = (
+        *({"seeds": ()}, {"rates": (1e-3, 1e-3)}, {"steps": 0}),
+        *({"needle": NeedleTerms(cases=0)}, {"needle": NeedleTerms(depths=(1.0,))}),
+        *({"cost": CostTerms(ratio=0.9)}, {"cost": CostTerms(contexts=(0, 2))}),
+    )
+    for change in changes:
         with pytest.raises(UsageError):
             replace(TINY, **change)
 
@@ -103,3 +118,22 @@ def test_a_recipe_keeps_its_systems_optimizer() -> None:
     made = Run("lcm-mse", 1, 3, 5e-4, 100).recipe(TINY, Model())
     assert (made.train.lr, made.train.steps, made.train.seed, made.train.clip) == (5e-4, 100, 3, 25)
     assert made.data == TINY.data
+
+
+def test_shipped_terms_are_those_that_they_say() -> None:
+    full, small, tiny = map(read, names())
+    assert (full.data.path, len(full.sizes), len(full.seeds)) == ("branching", 4, 3)
+    assert full.needle.depths[-1] == 0.9 and full.needle.contexts[-1] == 1_024
+    assert (min(full.cost.contexts), max(full.cost.contexts)) == (16, 16_384)
+    assert small.data.path == "branching" and max(small.sizes) <= max(full.sizes)
+    assert len(tiny.sizes) == 3 and tiny.needle.contexts and tiny.cost.random_contexts
+
+
+def test_needles_are_another_training_with_the_same_codec(folder: Path) -> None:
+    runs = _comparison(folder, TINY).runs
+    other = runs.on(TINY.of_needle())
+    run = Run("llm", 1_500_000, 0, 1e-3, 2)
+    assert other.codec is runs.codec and other.shape("llm", 1_500_000) == runs.shape(
+        "llm", run.size
+    )
+    assert other.recipe(run).data.path == "needle" and other.of(run) != runs.of(run)
