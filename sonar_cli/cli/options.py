@@ -172,8 +172,8 @@ output = group(
 )
 
 
-def report(command: str) -> Decorator[Any]:
-    """Declare where a report goes, and as what."""
+def report(command: str, file: Decorator[Any] = file) -> Decorator[Any]:
+    """Declare where a report goes, and as what; `file` declares the option --output."""
     help = "Tables, one JSON object, or one JSON object a line."
     format_ = _format(("text", "json", "jsonl"), help, command)
     return group("output", _output, format_, file, quiet)

@@ -7,10 +7,17 @@ from pathlib import Path
 import click
 
 from sonar_cli.cli.declare import Command, option
-from sonar_cli.cli.options import device, report
+from sonar_cli.cli.options import OUTPUT, device, report
 from sonar_cli.cli.parameters import seeds
 from sonar_cli.errors import UsageError
 from sonar_cli.options import OutputOptions
+
+_place = option(
+    "-o", "--output", section=OUTPUT, type=click.Path(), metavar="FILE|DIR",
+    envvar="SONAR_LLM_PAPER_OUTPUT",
+    help="Write the tables there instead of stdout (-: stdout). With --draw, the folder of the "
+    "plots (default: that of the JSON).",
+)  # fmt: skip
 
 
 @click.command("paper", cls=Command, short_help="Compare the paper's four systems.")
@@ -40,8 +47,12 @@ from sonar_cli.options import OutputOptions
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the trainings are kept, and found again.",
 )  # fmt: skip
+@option(
+    "--draw", metavar="JSON", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Draw what an earlier --format json -o JSON found, as SVG; train and measure nothing.",
+)  # fmt: skip
 @device
-@report("EVALUATE")
+@report("EVALUATE", _place)
 def paper(
     terms: str | None,
     small: bool,
@@ -50,6 +61,7 @@ def paper(
     codec_from: str | None,
     seeds: tuple[int, ...] | None,
     runs: Path,
+    draw: Path | None,
     device: str,
     threads: int | None,
     output: OutputOptions,
@@ -60,6 +72,11 @@ def paper(
     command may be given again at any time.
     """
     from sonar_cli import render
+
+    if draw is not None:
+        for file in render.draw_comparison(draw, Path(output.path or draw.parent)):
+            print(file)
+        return 0
     from sonar_cli.cli import comparisons
 
     if small and terms is not None:

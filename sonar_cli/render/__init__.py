@@ -1,5 +1,6 @@
 """What the user sees: plain text and JSON Lines in pipes, prose and panels on a terminal."""
 
+from sonar_cli.render.comparison import draw_comparison
 from sonar_cli.render.continuations import Turns, Writer, writer
 from sonar_cli.render.curves import draw_curves
 from sonar_cli.render.output import STDOUT, naming, opened, write_whole
@@ -15,6 +16,7 @@ __all__ = [
     "Writer",
     "bar",
     "doing",
+    "draw_comparison",
     "draw_curves",
     "naming",
     "opened",

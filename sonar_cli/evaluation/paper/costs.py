@@ -49,8 +49,8 @@ class Subject:
 
     def forget(self) -> None:
         """Free the networks' memory."""
-        self.__dict__.pop("networks", None)
-        gc.collect()
+        if self.__dict__.pop("networks", None) is not None:
+            gc.collect()
 
     def flops(self, sentences: int, tokens: int) -> Mapping[str, int]:
         """Return the FLOPs of encoding and reading a context, and of writing a sentence after it.

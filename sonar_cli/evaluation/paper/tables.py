@@ -29,11 +29,11 @@ _QUALITY = {
     "fidelity": "cosine of predicted and written vector",
 }
 _SUMMARIES = {
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "meteor": "METEOR",
-    "exact": "the world's own summary, word for word",
+    "rouge1": "ROUGE-1 of summaries",
+    "rouge2": "ROUGE-2 of summaries",
+    "rougeL": "ROUGE-L of summaries",
+    "meteor": "METEOR of summaries",
+    "exact": "summaries that are the world's, word for word",
 }
 _LIKELIHOOD = {"nats": "nats a token", "brier": "BrierLM"}
 _TIMED = {name: f"{head}, after equal seconds" for name, head in _LIKELIHOOD.items()}
