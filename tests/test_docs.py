@@ -74,7 +74,8 @@ HUB = ("-m 900m", "models pull")
 LOCAL = ("checkpoint.pt",)
 ORIGINAL = ("--codec sonar-space", "--against sonar-space")
 SYSTEMS = ("sonar-llm train", "runs/")
-SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + SYSTEMS
+PAPER = ("evaluate paper",)
+SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + SYSTEMS + PAPER
 
 
 def _lines() -> list[str]:
@@ -117,6 +118,8 @@ def _shell(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[
 def folder(tmp_path: Path) -> Path:
     """A folder with what the lines read, and a stand-in for jq where the machine has none."""
     shutil.copytree(DOCS, tmp_path / "docs")
+    for name in ("books", "held-out"):
+        shutil.copytree(DOCS / "examples", tmp_path / name)
     shutil.copy(DOCS / "examples" / "story.txt", tmp_path)
     (tmp_path / "stories.jsonl").write_text('{"text": "One day Lily found a kite."}\n' * 3)
     if shutil.which("jq") is None:
@@ -154,7 +157,7 @@ SHORT = {
 
 def test_there_are_lines_of_every_kind() -> None:
     assert len(PLAIN) >= 8
-    for parts in (SET_UP, CHECKS, HUB, LOCAL, ORIGINAL, SYSTEMS):
+    for parts in (SET_UP, CHECKS, HUB, LOCAL, ORIGINAL, SYSTEMS, PAPER):
         assert _with(parts), parts
 
 
@@ -242,7 +245,7 @@ SMALL_MODEL = (
 
 def test_the_training_pages_lines_run(folder: Path) -> None:
     """One after the other, since later ones use what earlier ones trained."""
-    lines = _with(SYSTEMS)
+    lines = [line for line in _with(SYSTEMS) if line not in _with(PAPER)]
     assert sum("train " in line for line in lines) >= 3
     for line in lines:
         more = {
@@ -258,6 +261,46 @@ def test_the_training_pages_lines_run(folder: Path) -> None:
         # Accelerate names the settings that a line leaves to it.
         assert done.returncode == 0 and (not done.stderr or "accelerate" in line), line
         assert done.stdout.strip(), line
+
+
+# One size, and what takes longest left out.
+SMALL_TERMS = """
+sizes = [400_000]
+layers = 1
+seeds = [0]
+rates = [1e-3]
+steps = 2
+seconds = 0.2
+tried = 2
+batch = 2
+texts = 2
+sentences = 2
+
+[data]
+path = "branching"
+stories = 20
+
+[needle]
+contexts = []
+
+[cost]
+contexts = []
+random_contexts = []
+"""
+
+
+def test_the_comparison_pages_lines_run(folder: Path) -> None:
+    """One after the other, on terms of seconds; what is drawn was measured by a line before."""
+    (folder / "terms.toml").write_text(SMALL_TERMS)
+    lines = _with(PAPER)
+    assert any("--draw" in line for line in lines) and any("--texts" in line for line in lines)
+    for line in lines:
+        short = line.replace("--codec-from runs/books-codec", "--codec-from mini")
+        if "--draw" not in line:
+            short = f"{short.replace('--small', '')} --terms terms.toml --threads 1 -q"
+        done = _shell(short, folder)
+        assert (done.returncode, done.stderr) == (0, ""), line
+        assert done.stdout.strip() or " -o " in line, line
 
 
 def test_the_api_page_is_true(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+import numpy as np
+
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.paper.terms import Terms
 from sonar_cli.training import texts
@@ -33,7 +35,8 @@ def held_out(terms: Terms, part: Part = "test", count: int | None = None) -> lis
 
     Of a story world they are stories. Of other texts they are those at the terms' `test`, or the
     ones that are kept from training; they are cut into pieces of as many sentences as in training,
-    and the pieces are drawn from all of them. Raises UsageError where there are none.
+    and the pieces are drawn from all of them. Where no text is kept for validation, the one of the
+    lowest hash is, as in training. Raises UsageError where there are none.
     """
     count = count or terms.texts
     if told := stories(terms, part, count):
@@ -41,6 +44,9 @@ def held_out(terms: Terms, part: Part = "test", count: int | None = None) -> lis
     kept = terms.test and part == "test"
     data = replace(terms.data, path=terms.test) if kept else terms.data
     found = list(_pieces(data, None if kept else part))
+    if not found and part == "valid":
+        lowest = min(map(place_of, _texts(data)), default=0.0)
+        found = list(_pieces(replace(data, valid=float(np.nextafter(lowest, 1))), part))
     if not found:
         raise UsageError(f"no text of data.path={data.path} is kept for {part}; raise data.{part}")
     return random.Random(0).sample(found, min(count, len(found)))
@@ -48,11 +54,18 @@ def held_out(terms: Terms, part: Part = "test", count: int | None = None) -> lis
 
 def _pieces(data: Data, part: Part | None) -> Iterator[list[str]]:
     """Yield pieces of the texts of a part, or of all; those of one sentence are left out."""
-    for sentences in texts.documents(replace(data, world=False), lambda line: None):
+    for sentences in _texts(data):
         if part in (None, part_of(place_of(sentences), data)):
             for piece in _cut(sentences[: summary_at(sentences)], data.max_sentences):
                 if len(piece) > 1:
                     yield piece
+
+
+def _texts(data: Data) -> Iterator[list[str]]:
+    """Yield the texts of files, those of one sentence left out."""
+    for sentences in texts.documents(replace(data, world=False), lambda line: None):
+        if summary_at(sentences) > 1:
+            yield sentences
 
 
 def _cut(sentences: Sequence[str], most: int) -> Iterator[list[str]]:

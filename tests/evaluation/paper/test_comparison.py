@@ -24,6 +24,7 @@ from sonar_cli.evaluation.paper.terms import (
 from sonar_cli.evaluation.paper.texts import held_out, stories
 from sonar_cli.training.place import Place
 from sonar_cli.training.tables import Data, Model
+from sonar_cli.training.texts import place_of
 
 TINY = Terms(
     data=Data("branching", stories=60, summaries=True, valid=0.1, test=0.1),
@@ -99,8 +100,16 @@ def test_texts_of_files_are_cut_as_in_training(tmp_path: Path) -> None:
     terms = replace(TINY, data=Data(str(tmp_path)), test=str(tmp_path), texts=9)
     assert stories(terms) == []
     assert sorted(map(len, held_out(terms))) == [8, 32]
-    with pytest.raises(UsageError, match="kept for valid"):
-        held_out(replace(terms, data=Data(str(tmp_path), valid=1e-9)), "valid")
+    with pytest.raises(UsageError, match="kept for test"):
+        held_out(replace(terms, data=Data(str(tmp_path), test=1e-9), test=""))
+
+
+def test_of_few_texts_the_one_of_the_lowest_hash_validates(tmp_path: Path) -> None:
+    told = [["Tom ran.", f"Tom saw {number} kites."] for number in range(5)]
+    for number, sentences in enumerate(told):
+        (tmp_path / f"{number}.txt").write_text(" ".join(sentences))
+    terms = replace(TINY, data=Data(str(tmp_path), valid=1e-9, test=0.5))
+    assert held_out(terms, "valid") == [min(told, key=place_of)]
 
 
 def test_terms_that_nothing_can_be_compared_on() -> None:
