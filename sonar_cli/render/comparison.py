@@ -75,7 +75,8 @@ def draw_comparison(results: Path, folder: Path) -> list[Path]:
 def scaling(found: Found) -> Figure | None:
     """Draw loss by number of parameters, on logarithmic axes, with the fitted curves.
 
-    A point is the mean of a size's seeds, a bar their standard deviation.
+    A point is the mean of a size's seeds, a bar their standard deviation. The dashed line is the
+    entropy of the texts, where it is known.
     """
     if not found["runs"]:
         return None
@@ -91,6 +92,8 @@ def scaling(found: Found) -> Figure | None:
             axes.plot(_between(sizes), curve, color=color, linewidth=1)
             label = f"{system}: {fit['a']:.3g} N^-{fit['alpha']:.3g} + {fit['b']:.3g}"
         _bars(axes, points, label, color, line=False)
+    if least := found.get("entropy", {}).get("nats_a_token"):
+        axes.axhline(least, color="gray", linestyle="--", linewidth=1, label="entropy of the texts")
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel="trainable parameters N", ylabel="nats a token of the next sentence")
     _finish(axes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import log
 from statistics import fmean, stdev
 
 from sonar_cli.evaluation.bench.run import machine
@@ -14,8 +15,10 @@ from sonar_cli.evaluation.paper.networks import networks_of
 from sonar_cli.evaluation.paper.runs import Runs
 from sonar_cli.evaluation.paper.scaling import fit
 from sonar_cli.evaluation.paper.terms import SYSTEMS, Run, Terms
+from sonar_cli.evaluation.paper.texts import stories
 from sonar_cli.evaluation.report import Record
 from sonar_cli.training.recipe import Kind
+from sonar_cli.world.branching import BranchingStory
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,20 @@ class Comparison:
             for system in SYSTEMS
         )
         return self._records(runs, self.measured.likelihood)
+
+    @cached_property
+    def entropy(self) -> dict[str, float]:
+        """What the grammar of the held-out stories tells of each sentence, given those before.
+
+        `bits_a_sentence` and, over the tokens that cross-entropies are divided by, `nats_a_token`:
+        no model can expect less. Empty where texts are not of the branching world.
+        """
+        told = [each for each in stories(self.terms) if isinstance(each, BranchingStory)]
+        bits = [bit for each in told for bit in each.bits[1:]]
+        if not bits:
+            return {}
+        tokens = self.sizes[0]["tokens"]
+        return {"bits_a_sentence": fmean(bits), "nats_a_token": log(2) * sum(bits) / tokens}
 
     @cached_property
     def fits(self) -> list[Record]:

@@ -59,6 +59,7 @@ def report(of: Comparison) -> Report:
     notes = {
         "terms": asdict(of.terms),
         "machine": of.machine,
+        "entropy": of.entropy,
         "paper_tokens": PAPER_TOKENS,
         "runs": of.sizes,
         "timed_runs": of.timed,
@@ -66,7 +67,16 @@ def report(of: Comparison) -> Report:
         "summary_runs": of.summaries,
         "needle_runs": of.needles,
     }
-    return Report(tables, notes=notes)
+    return Report(tables, notes=notes, line=_line(of))
+
+
+def _line(of: Comparison) -> str:
+    if not of.entropy:
+        return of.machine + "."
+    return (
+        f"{of.machine}. A sentence of these stories tells {of.entropy['bits_a_sentence']:.2f} bits,"
+        f" so that no model can expect less than {of.entropy['nats_a_token']:.3f} nats a token."
+    )
 
 
 def _by_system(name: str, records: Sequence[Record], measures: dict[str, str]) -> Table:

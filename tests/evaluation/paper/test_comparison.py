@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from sonar_cli.evaluation.paper.texts import held_out, stories
 from sonar_cli.training.place import Place
 from sonar_cli.training.tables import Data, Model
 from sonar_cli.training.texts import place_of
+from sonar_cli.world import branching
 
 TINY = Terms(
     data=Data("branching", stories=60, summaries=True, valid=0.1, test=0.1),
@@ -68,6 +70,11 @@ def test_everything_is_measured_and_found_again(folder: Path) -> None:
     assert {each["seed"] for each in known["quality_runs"]} == {0}
     assert all(0 <= each["rouge1"] <= 1 for each in known["summary_runs"])
     assert "| nats a token | 1,500,000 |" in found.markdown()
+    # What the grammar tells of all sentences but the first, over the tokens of the same sentences.
+    bits = [bit for each in branching.stories(2, 1_000, held_out=True) for bit in each.bits[1:]]
+    tokens = known["runs"][0]["tokens"]
+    assert known["entropy"]["nats_a_token"] == pytest.approx(sum(bits) * math.log(2) / tokens)
+    assert f"tells {sum(bits) / len(bits):.2f} bits" in found.markdown()
     told.clear()
     again = report(_comparison(folder, TINY, told))
     assert told == [] and json.loads(again.json()) == known
