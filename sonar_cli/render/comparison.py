@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from sonar_cli.errors import UsageError
+from sonar_cli.evaluation.paper.parts import cost_of
 from sonar_cli.render.output import write_whole
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ def cost(found: Found) -> Figure | None:
         for system, own in _by_system(found["costs"]):
             here = [each for each in own if each["weights"] == weights]
             points = sorted(
-                (each["sentences"] * each["tokens"], _seconds(each, part)) for each in here
+                (each["sentences"] * each["tokens"], cost_of(each, part, "seconds"))
+                for each in here
             )
             axes.plot(
                 *zip(*points, strict=True),
@@ -192,11 +194,6 @@ def _cross(axes: Axes, crossing: Mapping[str, Any]) -> None:
         axes.axvspan(low, high, color="C4", alpha=0.4, label=f"measured: {low:,} to {high:,}")
     else:
         axes.axvline(crossing["high_tokens"], color="C5", linestyle=":", label="by counted FLOPs")
-
-
-def _seconds(record: Mapping[str, Any], part: str) -> float:
-    read, write = record["encode_seconds"] + record["read_seconds"], record["write_seconds"]
-    return float({"read": read, "write": write, "both": read + write}[part])
 
 
 def _read(results: Path) -> Found:

@@ -124,7 +124,7 @@ def names() -> list[str]:
     >>> names()[:4]
     ['codec', 'finetune', 'lcm-diffusion', 'lcm-mse']
     """
-    return sorted(file.stem for file in SHIPPED.glob("*.toml"))
+    return schema.shipped(SHIPPED)
 
 
 def read(name: str, changes: Sequence[str] = (), seed: int | None = None) -> AnyRecipe:
@@ -133,19 +133,12 @@ def read(name: str, changes: Sequence[str] = (), seed: int | None = None) -> Any
     Raises UsageError for a name or file that is not there, broken TOML, unknown keys and values of
     another type.
     """
-    file = SHIPPED / f"{name}.toml" if name in names() else Path(name).expanduser()
-    if file.is_dir():
+    file = Path(name).expanduser()
+    if name not in names() and file.is_dir():
         inside = file / "recipe.toml"
         hint = f"; {inside} is one" if inside.is_file() else ""
         raise UsageError(f"{name} is a folder, and a recipe is a name or a TOML file{hint}")
-    if not file.is_file():
-        known = ", ".join(names())
-        raise UsageError(f"{name}: no such recipe; there are {known}, or give a TOML file")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{name}: no recipe in TOML ({error})") from None
-    raw = schema.parse(text, name)
+    raw = schema.load(name, SHIPPED, "recipe")
     for change in changes:
         # The texts of a codec and of the system on it are the same.
         both = raw.get("system") == "model" and change.startswith("data.")

@@ -18,6 +18,29 @@ from sonar_cli.errors import UsageError
 Made = TypeVar("Made")
 
 
+def shipped(folder: Path) -> list[str]:
+    """Return the names of the TOML files that are shipped in a folder."""
+    return sorted(file.stem for file in folder.glob("*.toml"))
+
+
+def load(name: str, folder: Path, what: str) -> dict[str, Any]:
+    """Return the values of a TOML file, given by its path or a name of those shipped in `folder`.
+
+    `what` says in errors what such a file is. Raises UsageError for a name or file that is not
+    there and for broken TOML.
+    """
+    known = shipped(folder)
+    file = folder / f"{name}.toml" if name in known else Path(name).expanduser()
+    if not file.is_file():
+        there = ", ".join(known)
+        raise UsageError(f"{name}: no such {what}; there are {there}, or give a TOML file")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name}: no {what} in TOML ({error})") from None
+    return parse(text, name)
+
+
 def make(schema: type[Made], raw: Mapping[str, Any], where: str, prefix: str = "") -> Made:
     """Make a dataclass of a table's values; `where` names the file in errors.
 

@@ -28,7 +28,7 @@ from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLC
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
-from sonar_cli.training.batches import Batches
+from sonar_cli.training.batches import Batches, Ints
 from sonar_cli.training.corpus import BEGIN, CUE, END, END_OF_TEXT, Corpus
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import (
@@ -125,7 +125,7 @@ def vectors_loss(network: Predictor, corpus: Corpus, device: torch.device) -> Te
 
     def loss(texts: Sequence[int]) -> Loss:
         given, wanted, following = _next(corpus, texts, first, device)
-        vectors = torch.from_numpy(corpus.vectors[following].astype("float32")).to(device)
+        vectors = _vectors(corpus, following, device)
         found = next_vector_loss(network, given, wanted, vectors, variance)
         return replace(found, tokens=corpus.tokens_of([following]))
 
@@ -213,7 +213,7 @@ def _own_sentences(
 
     def loss(count: int) -> Loss:
         numbers = known[torch.randint(len(known), (count,)).numpy()]
-        vectors = torch.from_numpy(corpus.vectors[numbers].astype("float32")).to(device)
+        vectors = _vectors(corpus, numbers, device)
         target = corpus.tokens.padded(numbers, device)
         return decoding_loss(codec.decoder, noisy(vectors, _NOISE), target)
 
@@ -264,6 +264,11 @@ def _token_llm(network: TokenLLM, corpus: Corpus, device: torch.device) -> Texts
         return next_token_loss(network, padded(ids), padded(labels))
 
     return loss
+
+
+def _vectors(corpus: Corpus, numbers: Sequence[int] | Ints, device: torch.device) -> Tensor:
+    """Return the vectors (N, D) float32 of sentences, given by their numbers."""
+    return torch.from_numpy(corpus.vectors[numbers].astype("float32")).to(device)
 
 
 def _sample(corpus: Corpus) -> Tensor:

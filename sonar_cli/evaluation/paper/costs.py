@@ -14,6 +14,7 @@ from sonar_cli.evaluation.bench.weights import SIZES
 from sonar_cli.evaluation.paper.cost import crossover, measure
 from sonar_cli.evaluation.paper.flops import Flops, sentence_level, token_level
 from sonar_cli.evaluation.paper.networks import Networks, random_networks, shapes
+from sonar_cli.evaluation.paper.parts import PARTS, cost_of
 from sonar_cli.evaluation.paper.terms import CostTerms
 from sonar_cli.evaluation.report import Record
 from sonar_cli.model.shapes import LlamaConfig, TokenLLMConfig, TransformerConfig
@@ -23,8 +24,6 @@ from sonar_cli.training.record import digest, write_whole
 PAPER_TOKENS = 4_096
 # Whose costs are compared.
 OURS, THEIRS = "sonar-llm", "llm"
-# What is compared: reading a prompt, writing a sentence after it, and both.
-PARTS = ("read", "write", "both")
 
 
 @dataclass(frozen=True)
@@ -159,19 +158,6 @@ class Costs:
                     "low_tokens": at.low * self.terms.tokens,
                     "high_tokens": at.high * self.terms.tokens,
                 }
-
-
-def cost_of(record: Mapping[str, Any], part: str, unit: str) -> float:
-    """Return a record's cost in a unit: of reading the context, of writing a sentence, of both.
-
-    Reading begins with the context's text, so that it includes the encoding.
-
-    >>> record = {"encode_seconds": 3.0, "read_seconds": 1.0, "write_seconds": 0.5}
-    >>> [cost_of(record, part, "seconds") for part in PARTS]
-    [4.0, 0.5, 4.5]
-    """
-    read, write = record[f"encode_{unit}"] + record[f"read_{unit}"], record[f"write_{unit}"]
-    return float({"read": read, "write": write, "both": read + write}[part])
 
 
 def random_subjects(terms: CostTerms, device: str) -> list[Subject]:

@@ -173,7 +173,7 @@ def names() -> list[str]:
     >>> names()
     ['full', 'small', 'tiny']
     """
-    return sorted(file.stem for file in SHIPPED.glob("*.toml"))
+    return schema.shipped(SHIPPED)
 
 
 def read(name: str) -> Terms:
@@ -182,12 +182,4 @@ def read(name: str) -> Terms:
     Raises UsageError for a name or file that is not there, broken TOML, unknown keys and values of
     another type.
     """
-    file = SHIPPED / f"{name}.toml" if name in names() else Path(name).expanduser()
-    if not file.is_file():
-        known = ", ".join(names())
-        raise UsageError(f"{name}: no such terms; there are {known}, or give a TOML file")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{name}: no terms in TOML ({error})") from None
-    return schema.make(Terms, schema.parse(text, name), name)
+    return schema.make(Terms, schema.load(name, SHIPPED, "terms"), name)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sonar_cli.evaluation.paper.costs import PARTS, Costs, Subject, cost_of, random_subjects
+from sonar_cli.evaluation.paper.costs import Costs, Subject, random_subjects
 from sonar_cli.evaluation.paper.flops import token_level
 from sonar_cli.evaluation.paper.networks import Networks
+from sonar_cli.evaluation.paper.parts import PARTS, cost_of
 from sonar_cli.evaluation.paper.terms import SYSTEMS, CostTerms
 
 TERMS = CostTerms(tokens=3, writes=1, ratio=2.0, size="tiny")
