@@ -6,7 +6,7 @@ them. Needs no torch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -123,6 +123,44 @@ class CacheOptions:
     mebibytes: int = 1024
 
 
+def check_ranges(options: object, *names: str) -> None:
+    """Raise UsageError if an option of these names is not None and not in its range."""
+    for name in names:
+        least, most = RANGES[name]
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:  # nor is NaN
+            raise UsageError(f"{name} is from {least} to {most}, not {value}")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a sentence is drawn: by what noise, of how many candidates, within what nucleus.
+
+    The fields are those of GenerationOptions. Without a `seed` it is another text every time.
+
+    >>> Drawing(candidates=4)
+    Traceback (most recent call last):
+    sonar_cli.errors.UsageError: 4 candidates are all the same without noise; add --temperature 0.3
+    """
+
+    temperature: float = 0.0
+    token_temperature: float = 0.0
+    candidates: int = 1
+    top_p: float = 1.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "temperature", "token_temperature", "top_p")
+        if self.candidates > 1 and self.temperature == self.token_temperature == 0:
+            raise UsageError(
+                f"{self.candidates} candidates are all the same without noise; "
+                "add --temperature 0.3"
+            )
+
+
+PLAIN = Drawing()
+
+
 @dataclass(frozen=True)
 class GenerationOptions:
     """How to continue a text.
@@ -132,16 +170,13 @@ class GenerationOptions:
     follows the model's own config. `temperature` scales the noise on the predictor's hidden state
     by its RMS; 0 is deterministic. With a `token_temperature` a sentence's tokens are drawn from
     the decoder's distribution at that temperature, of the nucleus `top_p`; at 0 the likeliest
-    sentence is searched for with `beam_size`. `reencode` tells what goes on: the vector of the
-    sentence that was written, encoded again, or the predicted vector as it is. Thresholds and
-    `reencode` that are None follow the system's paper. Three are for diffusion: `diffusion_steps`
-    of the sampling, the scale of the `guidance`, the standard deviation of the `initial_noise`.
-    `llm_beams` is how many beginnings a token-level model keeps; 1 takes or draws one token after
-    the other.
-
-    >>> GenerationOptions(candidates=4)
-    Traceback (most recent call last):
-    sonar_cli.errors.UsageError: 4 candidates are all the same without noise; add --temperature 0.3
+    sentence is searched for with `beam_size`. One of `candidates` sentences is drawn, in the same
+    nucleus. What of these and of `seed` is None follows the model's own config (see `drawing`).
+    `reencode` tells what goes on: the vector of the sentence that was written, encoded again, or
+    the predicted vector as it is. Thresholds and `reencode` that are None follow the system's
+    paper. Three are for diffusion: `diffusion_steps` of the sampling, the scale of the `guidance`,
+    the standard deviation of the `initial_noise`. `llm_beams` is how many beginnings a token-level
+    model keeps; 1 takes or draws one token after the other.
     """
 
     sentences: int = 32
@@ -152,10 +187,10 @@ class GenerationOptions:
     max_tokens: int = 256
     stop_threshold: float | None = None
     repeat_threshold: float | None = None
-    temperature: float = 0.0
-    token_temperature: float = 0.0
-    candidates: int = 1
-    top_p: float = 1.0
+    temperature: float | None = None
+    token_temperature: float | None = None
+    candidates: int | None = None
+    top_p: float | None = None
     seed: int | None = None
     reencode: bool | None = None
     diffusion_steps: int = 40
@@ -164,17 +199,26 @@ class GenerationOptions:
     llm_beams: int = 1
 
     def __post_init__(self) -> None:
-        for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:  # nor is NaN
-                raise UsageError(f"{name} is from {least} to {most}, not {value}")
+        check_ranges(self, *RANGES)
         if self.llm_beams > 1 and self.temperature:
             raise UsageError("a search with --llm-beams draws nothing; leave out --temperature")
-        if self.candidates > 1 and self.temperature == self.token_temperature == 0:
-            raise UsageError(
-                f"{self.candidates} candidates are all the same without noise; "
-                "add --temperature 0.3"
-            )
+
+    def drawing(self, own: Drawing = PLAIN) -> Drawing:
+        """Return how a sentence is drawn by a model whose own way is `own`.
+
+        A temperature that is given takes the place of all of the model's own way. Raises UsageError
+        for several candidates without a temperature.
+
+        >>> own = Drawing(token_temperature=1.0, candidates=4, top_p=0.6, seed=0)
+        >>> GenerationOptions(top_p=0.9).drawing(own)
+        Drawing(temperature=0.0, token_temperature=1.0, candidates=4, top_p=0.9, seed=0)
+        >>> GenerationOptions(token_temperature=0).drawing(own) == Drawing()
+        True
+        """
+        given = {field.name: getattr(self, field.name) for field in fields(Drawing)}
+        if self.temperature is not None or self.token_temperature is not None:
+            own = PLAIN
+        return replace(own, **{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -220,7 +264,7 @@ class SummaryOptions:
     target_langs: tuple[str, ...] = ()
     cue: str | None = None
     context: int | None = None
-    support: float = 0.6
+    support: float = 0.47
     force: bool = False
     begin: bool | None = None
     beam_size: int = 5

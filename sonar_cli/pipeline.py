@@ -23,7 +23,7 @@ from sonar_cli.model.codec.base import Decoded, OnTruncated, decode_into
 from sonar_cli.model.sampling import Sampling, draw, generator
 from sonar_cli.model.systems.base import Prompt, State, System
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
-from sonar_cli.options import GenerationOptions, Step
+from sonar_cli.options import Drawing, GenerationOptions, Step
 
 
 def generate(
@@ -74,15 +74,15 @@ def generate_many(
             state.read(goes_on)
         if fresh := list(islice(waiting, batch_size - len(running))):
             state.open([prompt for _, prompt in fresh], on_truncated)
-            running += [_Text(number, generator(options.seed)) for number, _ in fresh]
+            running += [_Text(number, generator(state.drawing.seed)) for number, _ in fresh]
         if not running:
             return
         predicted = state.propose([text.random for text in running])  # (texts * K, D)
         decoded = codec.decode(
             predicted, options.source_lang, options.beam_size, options.max_tokens,
-            sampling=_sampling(running, len(predicted), options),
+            sampling=_sampling(running, len(predicted), state.drawing),
         )  # fmt: skip
-        sentences, aims = _choose(decoded, predicted, running, options)
+        sentences, aims = _choose(decoded, predicted, running, state.drawing)
         again = state.feeds_back == "sentence"
         goes_on = codec.encode(sentences, options.source_lang) if again else aims
         languages = decode_into(codec, options.target_langs, goes_on, sentences, options)
@@ -170,24 +170,24 @@ class _Text:
             yield Step(None, None, None, None, 0.0, "length")
 
 
-def _sampling(texts: Sequence[_Text], rows: int, options: GenerationOptions) -> Sampling | None:
+def _sampling(texts: Sequence[_Text], rows: int, drawing: Drawing) -> Sampling | None:
     """Return how tokens are drawn for so many rows, each text's behind one another, if they are."""
-    if not options.token_temperature:
+    if not drawing.token_temperature:
         return None
     random = [text.random for text in texts for _ in range(rows // len(texts))]
-    return Sampling(options.token_temperature, options.top_p, random)
+    return Sampling(drawing.token_temperature, drawing.top_p, random)
 
 
 def _choose(
     candidates: Sequence[Decoded],
     predicted: Tensor,
     texts: Sequence[_Text],
-    options: GenerationOptions,
+    drawing: Drawing,
 ) -> tuple[list[str], Tensor]:
     """Draw one of each text's K candidates: the sentences, and their predicted vectors (B, D)."""
     share = len(candidates) // len(texts)
     chosen = []
     for first, text in zip(range(0, len(candidates), share), texts, strict=True):
         scores = torch.tensor([each.score for each in candidates[first : first + share]])
-        chosen.append(first + draw(scores, options.top_p, text.random))
+        chosen.append(first + draw(scores, drawing.top_p, text.random))
     return [candidates[index].text for index in chosen], predicted[chosen]

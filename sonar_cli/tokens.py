@@ -44,6 +44,7 @@ def generate_many(
         for number, prompt in enumerate(texts):
             yield from ((number, step) for step in _searched(system, prompt, options))
         return
+    drawing = options.drawing()
     model, waiting = system.model, enumerate(texts)
     running: list[_Text] = []
     cache = model.new_cache()
@@ -56,11 +57,11 @@ def generate_many(
         for number, prompt in islice(waiting, batch_size - len(running)):
             first = _read(system, prompt, cache, len(running))
             logits = torch.cat([logits.view(-1, first.shape[1]), first])
-            running.append(_Text(number, generator(options.seed)))
+            running.append(_Text(number, generator(drawing.seed)))
         if not running:
             return
         for text, row in zip(running, logits, strict=True):
-            text.ids.append(draw(row, options.top_p, text.random, options.temperature))
+            text.ids.append(draw(row, drawing.top_p, text.random, drawing.temperature))
             text.seconds += perf_counter() - started
             for step in text.take(system, options):
                 yield text.number, step

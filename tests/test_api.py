@@ -91,7 +91,7 @@ def test_what_a_user_should_know_is_told(llm: SonarLLM) -> None:
     told: list[str] = []
     other = SonarLLM.load("mini", device="cpu", notify=told.append)
     next(other.continue_(FAR))
-    assert len(told) == 1 and "mini knows only small stories" in told[0]
+    assert len(told) == 1 and "mini knows the English of simple stories" in told[0]
     other.summarize(" ".join([FAR] * 7))
     assert len(told) == 2 and "its own sentences are chosen" in told[1]
 
@@ -103,7 +103,7 @@ def test_what_a_user_should_know_is_told(llm: SonarLLM) -> None:
         (DownloadError, "not in the cache", lambda: SonarLLM.load("100m", offline=True)),
         (UsageError, "auto, cpu or cuda", lambda: SonarLLM.load(device="tpu")),
         (UsageError, "unknown dtype", lambda: SonarLLM.load(dtype="float64")),
-        (UsageError, "--temperature", lambda: GenerationOptions(candidates=2)),
+        (UsageError, "--temperature", lambda: GenerationOptions(candidates=2).drawing()),
         (UsageError, "give one", lambda: SummaryOptions(sentences=2, share=0.5)),
         (CheckpointError, "no SentencePiece", lambda: SonarLLM.load(tokenizer="/proc/self")),
     ],

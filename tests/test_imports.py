@@ -23,7 +23,7 @@ ALLOWED = {
     "world": set(),
     "model": set(),
     "model.names": set(),
-    "model.shapes": {"errors"},
+    "model.shapes": BASE,
     "model.files": {"errors", "model.names", "model.shapes"},
     "model.attention": set(),
     "model.recompute": set(),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from sonar_cli.model.load import load_system
 from sonar_cli.model.sampling import Sampling
 from sonar_cli.model.shapes import PredictorConfig
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
-from sonar_cli.options import GenerationOptions, Runtime, Step
+from sonar_cli.options import PLAIN, Drawing, GenerationOptions, Runtime, Step
 from sonar_cli.pipeline import generate, generate_many
 
 STORY = ["One.", "Two.", "Three.", "Four.", "End of sequence."]
@@ -158,6 +159,17 @@ def test_candidates_are_decoded_in_one_batch() -> None:
     assert model.codec.batches == [4, 4]  # type: ignore[attr-defined]
 
 
+def test_a_model_draws_in_its_own_way_unless_told_otherwise() -> None:
+    def write(own: Drawing, **options: Any) -> list[str | None]:
+        model = _model()
+        model.predictor.config = replace(model.predictor.config, drawing=own)
+        return _texts(list(generate(model, ["One."], GenerationOptions(seed=7, **options))))
+
+    own = Drawing(temperature=4.0, candidates=3)
+    assert write(own) == write(PLAIN, temperature=4.0, candidates=3) != write(PLAIN)
+    assert write(own, temperature=0) == write(PLAIN)
+
+
 def test_small_noise_changes_nothing_here() -> None:
     options = GenerationOptions(temperature=1e-3, seed=3)
     plain, noisy = list(generate(_model(), ["One."])), list(generate(_model(), ["One."], options))
@@ -217,10 +229,11 @@ PROMPTS = [
 @pytest.mark.parametrize(
     "options",
     [
-        GenerationOptions(sentences=12),
+        GenerationOptions(sentences=12, token_temperature=0),
+        GenerationOptions(sentences=5),
         GenerationOptions(sentences=4, temperature=0.4, candidates=3, top_p=0.9, seed=5),
     ],
-    ids=["greedy", "drawn"],
+    ids=["greedy", "its own way", "drawn"],
 )
 @pytest.mark.parametrize("batch_size", [2, 5])
 def test_side_by_side_as_alone(
@@ -248,7 +261,9 @@ def test_without_reencoding_the_predicted_vectors_go_on(mini: SonarLLMSystem) ->
             new = mini.predictor(vectors.unsqueeze(0))[0, -1:]
             expected.append(mini.codec.decode(new)[0].text)
             vectors = torch.cat([vectors, new])
-    options = GenerationOptions(sentences=6, stop_threshold=2.0, reencode=False)
+    options = GenerationOptions(
+        sentences=6, stop_threshold=2.0, reencode=False, token_temperature=0
+    )
     steps = list(generate(mini, prompt, options))
     assert _texts(steps) == [*expected, None]
     assert all(step.fidelity is None for step in steps)

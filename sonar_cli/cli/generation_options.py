@@ -13,29 +13,27 @@ DIFFUSION = "Diffusion (models of that kind)"
 # How a sentence is drawn; together with `sampling` for commands that measure what is written.
 DRAWN = (
     option(
-        "--temperature", section=NEXT, default=DEFAULTS.temperature, show_default=True,
-        type=Number(*RANGES["temperature"]), metavar="T",
-        help="Size of the noise on the predicted meaning; 0 is deterministic.",
+        "--temperature", section=NEXT, type=Number(*RANGES["temperature"]), metavar="T",
+        help="Size of the noise on the predicted meaning (default: the model's own, or 0: none).",
     ),
     option(
-        "--token-temperature", section=NEXT, default=DEFAULTS.token_temperature,
-        show_default=True, type=Number(*RANGES["token_temperature"]), metavar="T",
+        "--token-temperature", section=NEXT, type=Number(*RANGES["token_temperature"]), metavar="T",
         help="Draw a sentence's tokens from the decoder's distribution at this temperature; 0 "
-        "searches for the likeliest sentence.",
+        "searches for the likeliest sentence (default: the model's own, or 0).",
     ),
     option(
-        "--candidates", section=NEXT, default=DEFAULTS.candidates, show_default=True,
-        type=click.IntRange(1, 256), metavar="K",
-        help="With a temperature: decode K sentences and draw one.",
+        "--candidates", section=NEXT, type=click.IntRange(1, 256), metavar="K",
+        help="With a temperature: decode K sentences and draw one (default: the model's own, "
+        "or 1).",
     ),
     option(
-        "--top-p", section=NEXT, default=DEFAULTS.top_p, show_default=True,
-        type=Number(*RANGES["top_p"], min_open=True), metavar="P",
-        help="Draw from the most likely candidates, or tokens, that hold this share.",
+        "--top-p", section=NEXT, type=Number(*RANGES["top_p"], min_open=True), metavar="P",
+        help="Draw from the most likely candidates, or tokens, that hold this share (default: the "
+        "model's own, or 1).",
     ),
     option(
         "--seed", section=NEXT, type=int, metavar="N",
-        help="The same text every time on the same device.",
+        help="The same text every time on the same device, and for another number another one.",
     ),
 )  # fmt: skip
 generation = group(
@@ -87,15 +85,16 @@ generation = group(
 
 def _sampled(
     reencode: bool | None,
-    temperature: float,
-    token_temperature: float,
-    candidates: int,
-    top_p: float,
+    temperature: float | None,
+    token_temperature: float | None,
+    candidates: int | None,
+    top_p: float | None,
     seed: int | None,
 ) -> GenerationOptions:
+    """Return the options of a measurement, which finds the same every time: its seed is 0."""
     return GenerationOptions(
         reencode=reencode, temperature=temperature, token_temperature=token_temperature,
-        candidates=candidates, top_p=top_p, seed=seed,
+        candidates=candidates, top_p=top_p, seed=seed or 0,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from sonar_cli.model.shapes import read_json
 from sonar_cli.options import MINI
 
 FAR_FROM_MINI = (
-    "mini knows only small stories, and this text is far from them; "
+    "mini knows the English of simple stories, and this text is far from it; "
     "-m 900m gets a real model (once, several GB)"
 )
 # The folder of the model inside the package.

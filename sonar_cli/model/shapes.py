@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar_cli.errors import CheckpointError
+from sonar_cli.options import PLAIN, Drawing
 
 # The kind of the published systems, and the one that has no vectors.
 SONAR_LLM, TOKEN_LLM = "sonar-llm", "llm"
@@ -106,11 +107,13 @@ class TokenLLMConfig(LlamaConfig):
 class PredictorConfig(LlamaConfig):
     """Shape of a SONAR-LLM predictor; `embed_dim` is the size D of the sentence vector.
 
-    `add_begin` is True if its training texts begin with "Begin of text.".
+    `add_begin` is True if its training texts begin with "Begin of text.". `drawing` is how it
+    writes where the options say nothing else.
     """
 
     embed_dim: int
     add_begin: bool = False
+    drawing: Drawing = PLAIN
 
 
 def system_kind(raw: Mapping[str, Any]) -> str:
@@ -157,6 +160,7 @@ def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
         rope_theta=float(llama.get("rope_theta", 10_000.0)),
         rope_scaling=_rope_scaling(llama.get("rope_scaling")),
         add_begin=bool(raw.get("add_begin", False)),
+        drawing=Drawing(**raw.get("drawing", {})),
         summary_cue=raw.get("summary_cue"),
         trained_len=raw.get("trained_len"),
     )

@@ -75,6 +75,7 @@ def write(
         beam_size=options.beam_size,
         max_tokens=options.max_tokens,
         stop_threshold=options.stop_threshold,
+        token_temperature=0,
         seed=0,  # a diffusion's noise: the summary of a text is the same every time
     )
     seen: set[str] = set()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sonar_cli.errors import UsageError
+from sonar_cli.options import PLAIN, Drawing
 from sonar_cli.training import schema
 from sonar_cli.training.tables import (
     CodecObjective,
@@ -31,9 +32,10 @@ SHIPPED = Path(__file__).parent / "recipes"
 class Recipe:
     """A system's recipe. `codec` is the model whose codec makes and reads the vectors.
 
-    `dtype` is that of the weights which are written at the end. `start` is a model whose weights
-    the training begins with, of the same system; its shape then takes the place of `model`. In TOML
-    its key is `from`.
+    `dtype` is that of the weights which are written at the end. `drawing` is what a SONAR-LLM's
+    config says of how it writes where the options say nothing else. `start` is a model whose
+    weights the training begins with, of the same system; its shape then takes the place of `model`.
+    In TOML its key is `from`.
     """
 
     system: Kind
@@ -44,9 +46,12 @@ class Recipe:
     model: Model = field(default_factory=Model)
     objective: Objective = field(default_factory=Objective)
     train: Train = field(default_factory=Train)
+    drawing: Drawing = PLAIN
 
     def __post_init__(self) -> None:
         model = self.model
+        if self.system != "sonar-llm" and self.drawing != PLAIN:
+            raise UsageError(f"drawing is for a sonar-llm, not for {self.system}; leave it out")
         sizes = ("hidden", "ffn", "layers", "heads", "denoiser_layers", "diffusion_steps")
         check(self.data, self.train, model, sizes)
         check_model(model)

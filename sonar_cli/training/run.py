@@ -110,7 +110,7 @@ def _network(recipe: Recipe, paths: ModelPaths, codec: NativeCodec, corpus: Corp
         network = started_from(paths.predictor, paths.predictor_config, recipe.system)
     else:
         network = build_network(recipe, codec, corpus)
-    return taught(network, corpus)
+    return taught(network, recipe, corpus)
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def test_the_notice_of_mini(call, tmp_path: Path, story: Path) -> None:
     status, out, err = call("continue", str(far), str(far), "-n", "1")
     assert status == 0
     assert len(err.splitlines()) == 1
-    assert "mini knows only small stories" in err
+    assert "mini knows the English of simple stories" in err
     assert "900m" in err
     assert "mini knows" not in out
     assert call("continue", str(far), "-n", "1", "-q")[2] == ""
@@ -238,7 +238,7 @@ def test_other_dtypes_write_text(call, story: Path, dtype: str) -> None:
         (["continue", "--device", "tpu", "STORY"], 2, "auto, cpu or cuda"),
         (["continue", "--dtype", "float64", "STORY"], 2, "--help"),
         (["continue", "-n", "0", "STORY"], 2, "--help"),
-        (["continue", "--candidates", "2", "STORY"], 2, "--temperature"),
+        (["continue", "--candidates", "2", "--temperature", "0", "STORY"], 2, "--temperature"),
         (["continue", "-m", "STORY", "STORY"], 2, "--config"),
         (["continue", "-m", "100m", "--offline", "STORY"], 1, "not in the cache"),
         (["continue", "--encoder", "nowhere", "STORY"], 2, "--encoder nowhere"),

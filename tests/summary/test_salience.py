@@ -48,9 +48,9 @@ def _plain_salience(vectors: Tensor, lengths: Sequence[int]) -> list[float]:
     degree /= (weights @ cosines @ weights).sqrt()
     last = len(lengths) - 1
     return [
-        max(0.0, float(degree[i]))
-        * float(weights[i] / weights.max()) ** 1.5
-        * (1 - 0.1 * i / max(1, last))
+        max(0.0, float(degree[i])) ** 1.25
+        * float(weights[i] / weights.max()) ** 1.25
+        * (1 - 0.3 * i / max(1, last))
         for i in range(len(lengths))
     ]
 

@@ -20,8 +20,8 @@ from tests.training.dying import program
 pytest.importorskip("accelerate")
 
 ROOT = Path(__file__).parents[2]
-# AdamW divides by the gradient's own size: where a gradient is nearly nothing, what is left of it is
-# the order of a sum's terms, and with the usual eps of 1e-8 that would move a weight by a whole step.
+# AdamW divides by the gradient's own size: where a gradient is nearly nothing, what is left of it
+# is the order of a sum's terms, and with the usual eps of 1e-8 that would move a weight by a step.
 SMALL = [
     "train.eps=1e-5",
     "data.stories=40", "model.hidden=32", "model.ffn=48", "model.layers=2", "model.heads=2",

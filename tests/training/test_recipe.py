@@ -141,6 +141,8 @@ def test_broken_files_and_names(tmp_path: Path) -> None:
         ("codec", "objective.noise=nan", "objective.noise is a finite number, not nan"),
         ("llm", "data.max_sentences=1", "data.max_sentences is at least 2, not 1"),
         ("llm", "train.beta2=1.5", "train.beta2 is from 0 to below 1, not 1.5"),
+        ("lcm-mse", "drawing.candidates=2", "candidates are all the same without noise"),
+        ("llm", "drawing.token_temperature=1", "drawing is for a sonar-llm, not for llm"),
         ("llm", "train.seed=-1", "train.seed is at least 0, not -1"),
     ],
 )

@@ -77,7 +77,9 @@ def _loop(
     system = _load(ModelPaths(**files), Runtime(device, dtype))
     loaded = perf_counter()
     times = _watch_steps()
-    options = GenerationOptions(sentences=_WRITTEN, max_tokens=steps + 2, stop_threshold=2.0)
+    options = GenerationOptions(
+        sentences=_WRITTEN, max_tokens=steps + 2, stop_threshold=2.0, seed=0
+    )
     written = list(generate(system, _PROMPT, options))
     return {
         "import_torch": imported - started,

@@ -15,6 +15,7 @@ from sonar_cli.model.formats.strict import check, expected_shapes, other_archite
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import SONAR_LLM, PredictorConfig, predictor_config, read_json
 from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import PLAIN
 
 
 def read_predictor(path: Path, config: Path | None = None) -> tuple[PredictorConfig, State]:
@@ -47,7 +48,7 @@ def _read_predictor_config(path: Path, config: Path | None) -> PredictorConfig:
         return predictor_config(read_json(config))
     except KeyError as error:
         raise CheckpointError(f"{config} has no {error}; is it a SONAR-LLM config?") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, UsageError) as error:
         raise CheckpointError(f"{config}: {error}") from error
 
 
@@ -57,6 +58,7 @@ def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
     if scaling is not None:
         rope = {"rope_type": "llama3", **asdict(scaling)}
         rope["original_max_position_embeddings"] = rope.pop("original_max_len")
+    drawing = {} if config.drawing == PLAIN else {"drawing": asdict(config.drawing)}
     trained_for = {"summary_cue": config.summary_cue, "trained_len": config.trained_len}
     return {
         "system": SONAR_LLM,
@@ -74,5 +76,6 @@ def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
         },
         "embed_dim": config.embed_dim,
         "add_begin": config.add_begin,
+        **drawing,
         **{key: value for key, value in trained_for.items() if value is not None},
     }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sonar_cli.model.codec.base import Codec, OnTruncated
-from sonar_cli.options import GenerationOptions, StopReason
+from sonar_cli.options import Drawing, GenerationOptions, StopReason
 
 # The sentence that ends every text of a SONAR-LLM.
 END_SENTENCE = "End of sequence."
@@ -27,11 +27,12 @@ Feedback = Literal["sentence", "vector"]
 class State(Protocol):
     """The texts that a system is writing in one batch: row r of every tensor is text r.
 
-    `feeds_back` tells what the system reads next. `end` (1, D) is the vector of the sentence that
-    ends a text.
+    `feeds_back` tells what the system reads next, `drawing` how sentences are drawn. `end` (1, D)
+    is the vector of the sentence that ends a text.
     """
 
     feeds_back: Feedback
+    drawing: Drawing
     end: Tensor
 
     def open(self, texts: Sequence[Prompt], on_truncated: OnTruncated | None = None) -> None:

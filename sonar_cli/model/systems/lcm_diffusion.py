@@ -270,7 +270,7 @@ class LCMDiffusionState(TextsState):
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
         """Sample the next vectors (B * K, D) float32, from noise of each text's own generator."""
-        count = self.options.candidates
+        count = self.drawing.candidates
         lengths = torch.tensor([len(each) for each in self.contexts]).repeat_interleave(count)
         contexts = nn.utils.rnn.pad_sequence(self.contexts, batch_first=True)
         width = self.model.config.embed_dim

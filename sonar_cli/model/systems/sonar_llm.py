@@ -61,7 +61,13 @@ class SonarLLMState(TextsState):
     def __init__(self, codec: Codec, predictor: Predictor, options: GenerationOptions) -> None:
         begin = predictor.config.add_begin if options.begin is None else options.begin
         super().__init__(
-            codec, predictor, options, "sentence", END_SENTENCE, BEGIN_SENTENCE if begin else None
+            codec,
+            predictor,
+            options,
+            "sentence",
+            END_SENTENCE,
+            BEGIN_SENTENCE if begin else None,
+            predictor.config.drawing,
         )
         self.predictor = predictor
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from sonar_cli.model.codec.base import Codec, OnTruncated
 from sonar_cli.model.systems.base import Feedback, Prompt
 from sonar_cli.model.systems.llama import KVCache
-from sonar_cli.options import GenerationOptions, StopReason
+from sonar_cli.options import PLAIN, Drawing, GenerationOptions, StopReason
 
 # The sentence that ends a text of a Large Concept Model, and the cosine from which a text ends.
 LCM_END = "End of text."
@@ -39,7 +39,8 @@ class TextsState:
 
     `hidden` holds each text's hidden state (1, hidden) at its last sentence. `begin` is a sentence
     that is put before every text, `end` the one that ends a text; as an attribute, `end` is that
-    sentence's vector (1, D).
+    sentence's vector (1, D). `drawing` is the model's own; as an attribute, what the options make
+    of it.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class TextsState:
         feeds_back: Feedback,
         end: str,
         begin: str | None = None,
+        drawing: Drawing = PLAIN,
     ) -> None:
         self.codec = codec
         self.options = options
+        self.drawing = options.drawing(drawing)
         self.feeds_back: Feedback = feeds_back
         if options.reencode is not None:
             self.feeds_back = "sentence" if options.reencode else "vector"
@@ -89,7 +92,7 @@ class TextsState:
 
         At temperature 0 they have no noise.
         """
-        count, temperature = self.options.candidates, self.options.temperature
+        count, temperature = self.drawing.candidates, self.drawing.temperature
         if temperature == 0:
             return torch.cat(self.hidden).repeat_interleave(count, dim=0)
         return torch.cat(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from sonar_cli.model import files
 from sonar_cli.model.formats.codec import read_decoder, read_encoder, save_decoder, save_encoder
 from sonar_cli.model.formats.predictor import read_predictor, save_predictor
 from sonar_cli.model.load import load_codec, load_predictor, pick_device, pick_dtype
-from sonar_cli.options import ModelPaths, Runtime
+from sonar_cli.model.systems.sonar_llm import Predictor
+from sonar_cli.options import Drawing, ModelPaths, Runtime
 
 
 def _same(state: dict, model: nn.Module) -> None:
@@ -160,6 +162,19 @@ def test_broken_config(tmp_path: Path, predictor) -> None:
     config.write_text("{")
     with pytest.raises(CheckpointError, match="not a JSON"):
         read_predictor(tmp_path)
+
+
+def test_how_a_model_draws_is_in_its_config(tmp_path: Path, predictor) -> None:
+    own = Drawing(token_temperature=1.0, candidates=4, top_p=0.6)
+    drawn = Predictor(replace(predictor.config, drawing=own))
+    save_predictor(drawn, tmp_path)
+    assert read_predictor(tmp_path)[0].drawing == own
+    config = json.loads((tmp_path / "config.json").read_text())
+    for broken, words in ({"colour": 1}, "colour"), ({"top_p": 3}, "top_p is from 0 to 1"):
+        config["drawing"] = broken
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(CheckpointError, match=words):
+            read_predictor(tmp_path)
 
 
 def test_config_of_another_size_names_the_tensor(tmp_path: Path, predictor) -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from sonar_cli.model.codec.base import Decoded, OnTruncated
 from sonar_cli.model.sampling import Sampling
 from sonar_cli.model.systems.base import Feedback, Prompt, State, System
-from sonar_cli.options import GenerationOptions, StopReason
+from sonar_cli.options import PLAIN, GenerationOptions, StopReason
 from sonar_cli.pipeline import generate, generate_many, in_order
 
 BOOK = ["Once.", "One.", "Two.", "Three.", "Four.", "The end."]
@@ -78,6 +78,7 @@ class BookState:
     def __init__(self, codec: BookCodec, feeds_back: Feedback) -> None:
         self.codec = codec
         self.feeds_back = feeds_back
+        self.drawing = PLAIN
         self.end = codec.encode(["The end."])
         self.names = count()
         self.read_vectors: dict[int, list[Tensor]] = {}
