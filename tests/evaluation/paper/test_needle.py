@@ -26,7 +26,7 @@ from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLC
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
-from sonar_cli.options import GenerationOptions
+from sonar_cli.options import PLAIN, GenerationOptions
 from sonar_cli.pipeline import write_many
 from sonar_cli.training.recipe import Recipe
 from sonar_cli.training.tables import Data
@@ -146,6 +146,7 @@ class _Oracle:
         self.codec = codec
         self.answers = {case.prompt: case.answer for case in known}
         self.feeds_back = "sentence"
+        self.drawing = PLAIN
         self.end = codec.encode(["End of sequence."])
         self.rows: list[str] = []
 
