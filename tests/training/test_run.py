@@ -246,7 +246,7 @@ def test_a_dry_run_says_what_it_takes(capsys, tmp_path: Path, monkeypatch, name:
 
 def test_a_dry_run_against_a_decoder_of_another_size(capsys, monkeypatch) -> None:
     """SONAR's own size takes minutes; this one goes the same way."""
-    monkeypatch.setattr(dry_run, "SONAR_DECODER", TransformerConfig(3_000, 64, 2, 4, 128, 512))
+    monkeypatch.setattr(dry_run, "SONAR_DECODER", TransformerConfig(5_000, 64, 2, 4, 128, 512))
     words = ["train", "sonar-llm", *SMALL, "codec=random", "train.micro_batch=2", "--dry-run"]
     more = ["train.gradient_checkpointing=true", "objective.decoder_dropout=0.1"]
     assert run([*words, *more, "--device", "cpu", "--threads", "1"]) == 0
