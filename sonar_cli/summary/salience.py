@@ -18,7 +18,7 @@ from sonar_cli.summary.vectors import CHUNK, Vectors
 
 # A summary is limited in sentences, so longer ones score higher: by this power of their length. The
 # cap, in mean lengths of the text, is there because still longer ones are mostly run-on sentences.
-_LENGTH_POWER = 1.25
+_LENGTH_POWER = 1.6
 _LENGTH_CAP = 2.0
 # Cosines to a mean differ little, so they count by this power. The share by which the last sentence
 # of a text scores lower than the first is for its position. With the power of the length they were
@@ -34,10 +34,10 @@ def salience(vectors: Vectors, lengths: Sequence[int]) -> Tensor:
     """Return how well each of N sentences represents the text: (N,) float32, at least 0.
 
     Salience is the product of three factors: the cosine to the mean of the normalized vectors,
-    weighted by length, to the power of 1.25; the length relative to the longest, to the same power;
-    and a factor for the position, which falls linearly from 1 at the first sentence to 0.7 at the
-    last. `lengths` (N,) are those of `length_of`; above twice their mean they count as twice the
-    mean.
+    weighted by length, to the power of 1.25; the length relative to the longest, to the power of
+    1.6; and a factor for the position, which falls linearly from 1 at the first sentence to 0.7 at
+    the last. `lengths` (N,) are those of `length_of`; above twice their mean they count as twice
+    the mean.
 
     >>> vectors = Vectors.of(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]))
     >>> salience(vectors, [9, 9, 9]).argmax().item()

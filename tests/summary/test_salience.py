@@ -49,7 +49,7 @@ def _plain_salience(vectors: Tensor, lengths: Sequence[int]) -> list[float]:
     last = len(lengths) - 1
     return [
         max(0.0, float(degree[i])) ** 1.25
-        * float(weights[i] / weights.max()) ** 1.25
+        * float(weights[i] / weights.max()) ** 1.6
         * (1 - 0.3 * i / max(1, last))
         for i in range(len(lengths))
     ]
