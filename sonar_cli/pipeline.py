@@ -184,10 +184,15 @@ def _choose(
     texts: Sequence[_Text],
     drawing: Drawing,
 ) -> tuple[list[str], Tensor]:
-    """Draw one of each text's K candidates: the sentences, and their predicted vectors (B, D)."""
+    """Choose one of each text's K candidates: the sentences, and their predicted vectors (B, D).
+
+    It is drawn by its score, the mean log-probability of its tokens. Where these were drawn already
+    the best one is taken.
+    """
+    temperature = 0.0 if drawing.token_temperature else 1.0
     share = len(candidates) // len(texts)
     chosen = []
     for first, text in zip(range(0, len(candidates), share), texts, strict=True):
         scores = torch.tensor([each.score for each in candidates[first : first + share]])
-        chosen.append(first + draw(scores, drawing.top_p, text.random))
+        chosen.append(first + draw(scores, drawing.top_p, text.random, temperature))
     return [candidates[index].text for index in chosen], predicted[chosen]

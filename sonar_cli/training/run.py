@@ -18,7 +18,7 @@ from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.load import load_codec
 from sonar_cli.model.recompute import set_recompute
 from sonar_cli.model.systems.sonar_llm import Predictor
-from sonar_cli.options import ModelPaths, Runtime
+from sonar_cli.options import PLAIN, ModelPaths, Runtime
 from sonar_cli.training.corpus import Corpus, prepare
 from sonar_cli.training.export import export
 from sonar_cli.training.loop import Shown, fit
@@ -110,7 +110,10 @@ def _network(recipe: Recipe, paths: ModelPaths, codec: NativeCodec, corpus: Corp
         network = started_from(paths.predictor, paths.predictor_config, recipe.system)
     else:
         network = build_network(recipe, codec, corpus)
-    return taught(network, recipe, corpus)
+    network = taught(network, corpus)
+    if isinstance(network, Predictor) and recipe.drawing != PLAIN:
+        network.config = replace(network.config, drawing=recipe.drawing)
+    return network
 
 
 @dataclass(frozen=True)

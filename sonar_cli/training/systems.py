@@ -28,7 +28,6 @@ from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLC
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
-from sonar_cli.options import PLAIN
 from sonar_cli.training.batches import Batches, Ints
 from sonar_cli.training.corpus import BEGIN, CUE, END, END_OF_TEXT, Corpus
 from sonar_cli.training.loss import Loss
@@ -96,14 +95,11 @@ def started_from(path: Path, config: Path | None, kind: str) -> nn.Module:
     return network
 
 
-def taught(network: Any, recipe: Recipe, corpus: Corpus) -> nn.Module:
-    """Let a network's config say how it draws and name the cue of summaries; return the network.
+def taught(network: Any, corpus: Corpus) -> nn.Module:
+    """Let a network's config name the cue of a corpus with summaries; return the network.
 
-    The most sentences before the cue are those of this corpus or of the training that it goes on,
-    whose way of drawing stays where the recipe names none.
+    The most sentences before the cue are those of this corpus or of the training that it goes on.
     """
-    if recipe.drawing != PLAIN:
-        network.config = replace(network.config, drawing=recipe.drawing)
     if longest := corpus.longest_before(CUE):
         longest = max(longest, network.config.trained_len or 0)
         network.config = replace(network.config, summary_cue=SUMMARY_CUE, trained_len=longest)

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 # AdamW divides by the gradient's own size: where a gradient is nearly nothing, what is left of it
 # is the order of a sum's terms, and with the usual eps of 1e-8 that would move a weight by a step.
 SMALL = [
-    "train.eps=1e-5",
+    "train.eps=1e-3",
     "data.stories=40", "model.hidden=32", "model.ffn=48", "model.layers=2", "model.heads=2",
     "model.dropout=0", "train.batch=4", "train.steps=6", "train.warmup=2",
     "train.precision=float32", "train.validate_every=3", "objective.vector_steps=2",
