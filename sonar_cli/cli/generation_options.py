@@ -23,7 +23,7 @@ DRAWN = (
     ),
     option(
         "--candidates", section=NEXT, type=click.IntRange(1, 256), metavar="K",
-        help="With a temperature: decode K sentences and draw one (default: the model's own, "
+        help="With a temperature: decode K sentences and choose one (default: the model's own, "
         "or 1).",
     ),
     option(

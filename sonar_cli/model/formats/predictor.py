@@ -58,8 +58,11 @@ def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
     if scaling is not None:
         rope = {"rope_type": "llama3", **asdict(scaling)}
         rope["original_max_position_embeddings"] = rope.pop("original_max_len")
-    drawing = {} if config.drawing == PLAIN else {"drawing": asdict(config.drawing)}
-    trained_for = {"summary_cue": config.summary_cue, "trained_len": config.trained_len}
+    ours = {
+        "drawing": None if config.drawing == PLAIN else asdict(config.drawing),
+        "summary_cue": config.summary_cue,
+        "trained_len": config.trained_len,
+    }
     return {
         "system": SONAR_LLM,
         "llama_config": {
@@ -76,6 +79,5 @@ def _predictor_json(config: PredictorConfig) -> dict[str, Any]:
         },
         "embed_dim": config.embed_dim,
         "add_begin": config.add_begin,
-        **drawing,
-        **{key: value for key, value in trained_for.items() if value is not None},
+        **{key: value for key, value in ours.items() if value is not None},
     }
