@@ -84,12 +84,13 @@ class Measured:
         read: Sequence[object] = (),
     ) -> Values:
         """Return what was measured of a run, on what is `read`, by default the terms' texts."""
-        file = self.runs.trained(run) / MEASURES
+        file = self.runs.of(run) / MEASURES
         known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         terms = self.runs.terms
         read = read or [asdict(terms.data), terms.test, terms.texts, terms.sentences]
         of = digest([json.dumps(list(read))])
         if known.get(name, {}).get("of") != of:
+            self.runs.trained(run)
             self.runs.tell(f"measuring {name} of {file.parent.name}")
             known[name] = {"of": of, "values": dict(make(run))}
             write_whole(file, json.dumps(known, indent=1) + "\n")

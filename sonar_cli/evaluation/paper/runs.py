@@ -114,11 +114,10 @@ class Runs:
 
     def facts(self, run: Run) -> dict[str, Any]:
         """Return what a run is, its folder's name, and what it took to train it."""
-        folder = self.trained(run)
-        figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        figures = self._figures(run)
         return {
             **asdict(run),
-            "run": folder.name,
+            "run": self.of(run).name,
             "parameters": figures["parameters"],
             "seconds": round(self.pace(run) * run.steps, 1),
         }
@@ -129,13 +128,12 @@ class Runs:
         The last step, behind which a validation is, does not count; a run so short that no other is
         in its log has the pace of the whole.
         """
-        folder = self.trained(run)
-        text = (folder / "log.jsonl").read_text(encoding="utf-8")
+        figures = self._figures(run)
+        text = (self.of(run) / "log.jsonl").read_text(encoding="utf-8")
         lines = [json.loads(line) for line in text.splitlines()]
         timed = [line for line in lines if "seconds" in line and line["step"] < run.steps]
         if timed:
             return float(timed[-1]["seconds"] / timed[-1]["step"])
-        figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         return float(figures["seconds"] / run.steps)
 
     def rate(self, system: Kind, judge: Judge) -> tuple[float, dict[float, float]]:
@@ -149,6 +147,14 @@ class Runs:
         }
         found = {rate: judge(trial) for rate, trial in trials.items()}
         return min(found, key=found.__getitem__), found
+
+    def _figures(self, run: Run) -> dict[str, Any]:
+        """Return what the training left in metrics.json; its weights may be gone."""
+        file = self.of(run) / "metrics.json"
+        if not file.exists():
+            self.trained(run)
+        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return figures
 
     def _share_corpus(self, recipe: Recipe, folder: Path) -> None:
         made = digest([json.dumps(asdict(recipe.data)), self.identity]).partition(":")[2]

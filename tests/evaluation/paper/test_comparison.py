@@ -89,6 +89,18 @@ def test_another_seed_trains_its_own_runs_alone(folder: Path) -> None:
     assert sum("seed 7" in line for line in told) == 4
 
 
+def test_measures_outlive_weights(folder: Path, tmp_path: Path) -> None:
+    known = json.loads(report(_comparison(folder, TINY)).json())
+    for file in folder.rglob("*.json*"):
+        if file.name in ("measures.json", "metrics.json", "log.jsonl"):
+            copy = tmp_path / file.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    told: list[str] = []
+    again = report(_comparison(tmp_path, TINY, told))
+    assert told == [] and json.loads(again.json()) == known
+
+
 def test_the_texts_are_one_corpus(folder: Path) -> None:
     report(_comparison(folder, TINY))
     assert len(list((folder / "corpora").iterdir())) == 1
