@@ -187,12 +187,15 @@ def _choose(
     """Choose one of each text's K candidates: the sentences, and their predicted vectors (B, D).
 
     It is drawn by its score, the mean log-probability of its tokens. Where these were drawn already
-    the best one is taken.
+    the best one of those in order of spelling is taken.
     """
-    temperature = 0.0 if drawing.token_temperature else 1.0
     share = len(candidates) // len(texts)
     chosen = []
     for first, text in zip(range(0, len(candidates), share), texts, strict=True):
-        scores = torch.tensor([each.score for each in candidates[first : first + share]])
-        chosen.append(first + draw(scores, drawing.top_p, text.random, temperature))
+        own = candidates[first : first + share]
+        if drawing.token_temperature:
+            chosen.append(first + max(range(share), key=lambda at: own[at].rank))
+        else:
+            scores = torch.tensor([each.score for each in own])
+            chosen.append(first + draw(scores, drawing.top_p, text.random))
     return [candidates[index].text for index in chosen], predicted[chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,12 +24,24 @@ class Decoded:
     """The sentence that a vector was decoded to.
 
     `ids` are its tokens after the language token, eos included. `score` is the mean log-probability
-    (natural logarithm) per token, language token and eos included.
+    (natural logarithm) per token, language token and eos included. `spelling` is the
+    log-probability of the least likely piece within a word of a sentence that was drawn, 0 where
+    there is none (see `Tokenizer.spelling`).
     """
 
     text: str
     ids: tuple[int, ...]
     score: float
+    spelling: float = 0.0
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What drawn sentences are compared by: whether they are spelled well, then the score."""
+        return min(self.spelling, _SPELLED), self.score
+
+
+# A sentence is spelled well if no piece within a word was less likely (log-probability) than this.
+_SPELLED = math.log(0.3)
 
 
 class Codec(Protocol):

@@ -25,10 +25,15 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A finished sentence: its ids after the prefix, eos included, and its normalized score."""
+    """A finished sentence: its ids after the prefix, eos included, and its normalized score.
+
+    Of one that was drawn `chances` are the log-probabilities of the ids; a search does not keep
+    them.
+    """
 
     ids: tuple[int, ...]
     score: float
+    chances: tuple[float, ...] = ()
 
 
 def beam_search(

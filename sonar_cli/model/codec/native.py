@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sonar_cli.model.codec.base import Decoded, OnTruncated, check_vectors, prefix_ids, source_ids
+from sonar_cli.model.codec.beam import Hypothesis
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.search import Search
@@ -89,8 +90,12 @@ class NativeCodec:
             else:
                 found = self._search(batch, prefix, beam_size, max_tokens)
                 best = [hypotheses[0] for hypotheses in found]
-            decoded += [Decoded(self.tokenizer.decode(h.ids), h.ids, h.score) for h in best]
+            decoded += map(self._decoded, best)
         return decoded
+
+    def _decoded(self, found: Hypothesis) -> Decoded:
+        spelling = self.tokenizer.spelling(found.ids, found.chances) if found.chances else 0.0
+        return Decoded(self.tokenizer.decode(found.ids), found.ids, found.score, spelling)
 
     def _encode_batch(self, ids: list[list[int]]) -> Tensor:
         """Return the vectors (N, D) of N sentences' ids, in the encoder's dtype."""

@@ -23,19 +23,20 @@ def sample(
         raise ValueError(f"a prefix of {start} tokens needs max_len above {start}, not {max_len}")
     logits = step(prefix, None)  # (N, P, V)
     following = prefix[:, 1:, None]
-    scores = logits[:, :-1].float().log_softmax(-1).gather(2, following).sum(dim=(1, 2)).tolist()
-    ids: list[list[int]] = [[] for _ in scores]
-    going = list(range(len(scores)))
+    given = logits[:, :-1].float().log_softmax(-1).gather(2, following).sum(dim=(1, 2)).tolist()
+    ids: list[list[int]] = [[] for _ in given]
+    chances: list[list[float]] = [[] for _ in given]
+    going = list(range(len(given)))
     for position in range(start, max_len):
-        chances = logits[:, -1].float().log_softmax(-1).cpu()  # (rows that go on, V)
-        chances[:, pad] = -torch.inf
+        scores = logits[:, -1].float().log_softmax(-1).cpu()  # (rows that go on, V)
+        scores[:, pad] = -torch.inf
         last = position == max_len - 1
-        for row, each in zip(going, chances, strict=True):
+        for row, each in zip(going, scores, strict=True):
             token = eos if last else draw(
                 each, sampling.top_p, sampling.random[row], sampling.temperature
             )  # fmt: skip
             ids[row].append(token)
-            scores[row] += float(each[token])
+            chances[row].append(float(each[token]))
         kept = [at for at, row in enumerate(going) if ids[row][-1] != eos]
         going = [going[at] for at in kept]
         if not going:
@@ -43,6 +44,6 @@ def sample(
         newest = torch.tensor([[ids[row][-1]] for row in going], device=prefix.device)
         logits = step(newest, torch.tensor(kept, device=prefix.device))
     return [
-        Hypothesis(tuple(row), score / (start + len(row) - 1))
-        for row, score in zip(ids, scores, strict=True)
+        Hypothesis(tuple(row), (score + sum(own)) / (start + len(row) - 1), tuple(own))
+        for row, score, own in zip(ids, given, chances, strict=True)
     ]

@@ -102,6 +102,21 @@ class Tokenizer:
         """Return the sequence that the decoder predicts: `[eos] [lang] pieces [eos]`."""
         return [EOS, self.lang_id(lang), *self.pieces(text), EOS]
 
+    def spelling(self, ids: Sequence[int], chances: Sequence[float]) -> float:
+        """Return the log-probability of the least likely piece within a word, 0 where none is.
+
+        `chances` are those of `ids`. A word's first piece may be one of many, as a text goes on in
+        many ways; which pieces it goes on with is almost sure, unless it is misspelt.
+        """
+        return min(
+            (chance for i, chance in zip(ids, chances, strict=True) if self._is_within(i)),
+            default=0.0,
+        )
+
+    def _is_within(self, i: int) -> bool:
+        """Tell whether a token goes on with a word: its piece has letters and no space before."""
+        return EOS < i <= self._size and self._pieces.id_to_piece(i - 1)[0].isalpha()
+
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids; pad, bos, eos, language and control tokens are dropped."""
         kept = (i - 1 for i in ids if UNK <= i <= self._size and i not in (BOS, EOS))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sonar_cli.hub.resolve import resolve
+from sonar_cli.model.codec.base import Decoded
 from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.sampled import sample
 from sonar_cli.model.load import load_codec, load_system
@@ -36,16 +37,17 @@ def _step(ids: Tensor, rows: Tensor | None) -> Tensor:
 
 def _drawn(
     rows: int, max_len: int = 9, top_p: float = 1.0
-) -> tuple[list[tuple[int, ...]], list[float]]:
+) -> tuple[list[tuple[int, ...]], list[float], list[tuple[float, ...]]]:
     random = generator(0)
     how = Sampling(1.0, top_p, [random] * rows)
     prefix = torch.tensor([[EOS, LANG]]).expand(rows, -1)
     found = sample(_step, prefix, how, max_len=max_len, eos=EOS, pad=PAD)
-    return [each.ids for each in found], [each.score for each in found]
+    ids, chances = [each.ids for each in found], [each.chances for each in found]
+    return ids, [each.score for each in found], chances
 
 
 def test_what_is_likely_is_drawn_often() -> None:
-    ids, scores = _drawn(4_000)
+    ids, scores, chances = _drawn(4_000)
     # After the language token come, without pad, the end, itself, A and B: 1, 1, 2 and 1 in 5.
     firsts = [row[0] for row in ids]
     for token, share in ((EOS, 0.2), (LANG, 0.2), (A, 0.4), (B, 0.2)):
@@ -54,12 +56,13 @@ def test_what_is_likely_is_drawn_often() -> None:
     place = ids.index((A, B, EOS))
     total = math.log(0.5) + math.log(0.2) + math.log(0.2) + math.log(0.5)
     assert scores[place] == pytest.approx(total / 4, abs=1e-5)
+    assert chances[place] == pytest.approx([math.log(0.2), math.log(0.2), math.log(0.5)], abs=1e-5)
 
 
 def test_the_nucleus_and_the_longest() -> None:
-    ids, _ = _drawn(200, top_p=0.3)
+    ids, *_ = _drawn(200, top_p=0.3)
     assert {row[0] for row in ids} == {A}
-    ids, _ = _drawn(200, max_len=4)
+    ids, *_ = _drawn(200, max_len=4)
     assert max(map(len, ids)) == 2 and all(row[-1] == EOS for row in ids)
     with pytest.raises(ValueError, match="max_len above 2"):
         _drawn(1, max_len=2)
@@ -105,3 +108,31 @@ def test_the_loop_draws_with_each_texts_own_numbers() -> None:
     assert both == alone
     other = GenerationOptions(sentences=3, token_temperature=1.5, seed=4, max_tokens=24)
     assert [step.text for step in generate(system, STORY, other)] != alone[1]
+
+
+def test_of_candidates_one_that_is_spelled_well_is_taken() -> None:
+    well, better = Decoded("A.", (4,), -2.0, -0.1), Decoded("B.", (5,), -1.0, -1.0)
+    likely, ill = Decoded("C.", (6,), -0.5, -1.3), Decoded("D.", (7,), -0.1, -4.0)
+    assert max([well, better, likely, ill], key=lambda each: each.rank) is better
+    assert max([likely, ill], key=lambda each: each.rank) is likely
+
+
+def test_the_spelling_of_a_drawn_sentence_is_its_least_likely_piece_within_a_word(
+    codec: NativeCodec,
+) -> None:
+    tokenizer = codec.tokenizer
+    text = "Lily, 1984: notwithstanding"
+    ids = tokenizer.pieces(text)
+    said = [tokenizer.decode(ids[:n]) for n in range(1, len(ids) + 1)]
+    within = [
+        at
+        for at in range(1, len(ids))
+        if said[at][len(said[at - 1]) :][:1].isalpha() and said[at - 1][-1:].isalpha()
+    ]
+    assert within
+    for at in range(len(ids)):
+        chances = [-0.01] * len(ids)
+        chances[at] = -3.0
+        assert tokenizer.spelling(ids, chances) == (-3.0 if at in within else -0.01)
+    numbers = tokenizer.pieces("1984.")
+    assert tokenizer.spelling(numbers, [-3.0] * len(numbers)) == 0
