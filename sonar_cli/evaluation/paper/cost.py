@@ -27,6 +27,7 @@ from sonar_cli.evaluation.bench.timing import timed
 from sonar_cli.evaluation.paper.networks import Networks
 from sonar_cli.evaluation.report import Column, Record, Table
 from sonar_cli.model.shapes import LlamaConfig, TwoTowerConfig
+from sonar_cli.model.systems.lcm_diffusion import TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM
 from sonar_cli.model.systems.llama import Llama
 from sonar_cli.model.systems.sonar_llm import Predictor
@@ -96,8 +97,8 @@ def measure(
 def cache_bytes(config: LlamaConfig, positions: int, item: int = 4) -> int:
     """Return the bytes of the keys and values of so many positions, of `item` bytes a number.
 
-    A position is a sentence's vector or a token. The contexts that the denoiser of a two-tower LCM
-    attends to count as well; memory that is reserved for further positions does not.
+    A position is a sentence's vector or a token. Those of a two-tower LCM's denoiser count as well;
+    memory that is reserved for further positions does not.
 
     >>> from sonar_cli.evaluation.bench.weights import FULL
     >>> cache_bytes(FULL.predictor, 100), cache_bytes(FULL.predictor, 6000)
@@ -105,7 +106,7 @@ def cache_bytes(config: LlamaConfig, positions: int, item: int = 4) -> int:
     """
     numbers = 2 * config.layers * config.kv_heads * config.head_dim
     if isinstance(config, TwoTowerConfig):
-        numbers += config.hidden
+        numbers += 2 * config.denoiser_layers * config.heads * config.head_dim
     return positions * numbers * item
 
 
@@ -199,12 +200,10 @@ class _Vectors:
         return self.vectors
 
     def read(self) -> Tensor:
-        """Read the vectors into a new cache; keep the hidden states (1, sentences, hidden)."""
-        self.contexts, self.cache = self.vectors[:0], self.network.new_cache()
-        self.contexts = self.network.hidden(
-            self.vectors.to(self.network.dtype).unsqueeze(0), self.cache
-        )
-        return self.contexts
+        """Read the vectors into a new cache; keep the last hidden state, or a denoiser's keys."""
+        self.known, self.cache = self.vectors[:0], self.network.new_cache()
+        self.known = self._next(self.vectors)
+        return self.known
 
     def write(self) -> Tensor:
         """Write a sentence after the context and read it, as if none had been written before."""
@@ -216,19 +215,24 @@ class _Vectors:
             new = self.encoder(
                 _ids(self.network, 1, self.tokens + 2, self.encoder.config.vocab_size)
             )
-        return self.network.hidden(new.to(self.network.dtype).unsqueeze(0), self.cache)
+        return self._next(new)
+
+    def _next(self, vectors: Tensor) -> Tensor:
+        """Read vectors (T, D); return what the next one is proposed from."""
+        hidden = self.network.hidden(vectors.to(self.network.dtype).unsqueeze(0), self.cache)
+        return self.network.keys(hidden) if isinstance(self.network, TwoTowerLCM) else hidden[:, -1]
 
     def _propose(self) -> Tensor:
         """Return the next vector (1, D)."""
-        network, last = self.network, self.contexts[:, -1]
+        network = self.network
         if isinstance(network, Predictor):
-            proposed: Tensor = network.reverse_proj(last)
+            proposed: Tensor = network.reverse_proj(self.known)
             return proposed
         if isinstance(network, BaseLCM):
-            return network.predict(last)
+            return network.predict(self.known)
         noise = self.options.initial_noise * torch.randn(1, network.config.embed_dim)
         return network.sample(
-            self.contexts,
+            self.known,
             torch.tensor([self.sentences], device=network.device),
             noise.to(network.device),
             self.options.diffusion_steps,

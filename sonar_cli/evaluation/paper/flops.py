@@ -8,8 +8,8 @@ choice among logits.
 
 All is counted as the code here computes it. A beam search that goes on after the best sentence has
 ended would take more steps. The cross-attention of SONAR's decoder is a constant a sentence. The
-two-tower LCM's denoiser computes the keys and values of all contexts anew at every step, with
-guidance for a pair of rows.
+two-tower LCM's denoiser computes the keys and values of a context once, as it is read; every step
+attends to them with a pair of rows, for guidance.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sonar_cli.model.shapes import (
     TransformerConfig,
     TwoTowerConfig,
 )
+from sonar_cli.model.systems.denoiser import WAVES
 from sonar_cli.model.systems.diffusion import times
-from sonar_cli.model.systems.lcm_diffusion import WAVES
 
 # Tokens that the encoder reads beside a sentence's own, the language and eos, and those that every
 # decoded sentence begins with, eos and the language.
@@ -88,6 +88,7 @@ def sentence_level(
     new, before = (1, sentences) if cached else (sentences, 0)
     read = _stack(config, new, before, masked) + new * _linear(config.embed_dim, config.hidden)
     if isinstance(config, TwoTowerConfig):
+        read += new * config.denoiser_layers * 2 * _linear(config.hidden, _inner(config))
         steps = len(times(config.diffusion_steps, diffusion_steps))
         propose = steps * _denoiser(config, sentences)
     else:
@@ -144,18 +145,22 @@ def _pairs(new: int, before: int, masked: bool) -> int:
 
 def _stack(config: LlamaConfig, new: int, before: int, masked: bool) -> int:
     """Count a stack of Llama layers that reads new positions after those in its cache."""
-    inner, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
+    inner, kv = _inner(config), config.kv_heads * config.head_dim
     maps = 2 * _linear(config.hidden, inner) + 2 * _linear(config.hidden, kv)
     maps += 3 * _linear(config.hidden, config.ffn)
     return config.layers * (new * maps + _attention(_pairs(new, before, masked), inner))
 
 
+def _inner(config: LlamaConfig) -> int:
+    """Return the width of all heads together."""
+    return config.heads * config.head_dim
+
+
 def _denoiser(config: TwoTowerConfig, contexts: int) -> int:
     """Count one step of the denoiser for one text: a pair of rows, each over all contexts."""
-    hidden, inner = config.hidden, config.heads * config.head_dim
-    keys = contexts + 1  # and the vector of zeros
-    own = cross = 2 * _linear(hidden, inner)
-    cross += keys * 2 * _linear(hidden, inner) + _attention(keys, inner)
+    hidden, inner = config.hidden, _inner(config)
+    own = maps = 2 * _linear(hidden, inner)
+    cross = maps + _attention(contexts + 1, inner)  # and the vector of zeros
     layer = own + cross + 3 * _linear(hidden, config.ffn) + _linear(hidden, 9 * hidden)
     time = _linear(WAVES, hidden) + _linear(hidden, hidden)
     around = time + 2 * _linear(config.embed_dim, hidden)

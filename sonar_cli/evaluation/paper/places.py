@@ -89,9 +89,9 @@ def foretold(
     place = torch.arange(padded.shape[1] - len(begin), device=codec.device)
     real = place < torch.tensor(counts, device=codec.device)[:, None]  # (B, T - begin)
     if isinstance(system, LCMDiffusionSystem):
-        contexts = system.model.hidden(padded.to(system.model.dtype))
+        keys = system.model.keys(system.model.hidden(padded.to(system.model.dtype)))
         noise = [torch.randn(samples, count, codec.width, generator=random) for count in counts]
-        return _sampled(system, contexts, real, torch.cat(noise, 1), options)
+        return _sampled(system, keys, real, torch.cat(noise, 1), options)
     stack = system.predictor if isinstance(system, SonarLLMSystem) else system.model
     hidden = stack.hidden(padded.to(stack.dtype))[:, len(begin) :][real]  # (N, hidden)
     if isinstance(system, SonarLLMSystem):
@@ -110,7 +110,7 @@ def _begin(system: VectorSystem, options: GenerationOptions) -> list[str]:
 
 def _sampled(
     system: LCMDiffusionSystem,
-    contexts: Tensor,
+    keys: Tensor,
     real: Tensor,
     noise: Tensor,
     options: GenerationOptions,
@@ -118,10 +118,10 @@ def _sampled(
     """Sample vectors (K, N, D) from noise (K, N, D) at the N places (B, T) that are `real`."""
     samples = len(noise)
     text, before = (each.repeat(samples) for each in real.nonzero().unbind(1))  # each (K * N,)
-    start = (options.initial_noise * noise).flatten(0, 1).to(contexts.device)
+    start = (options.initial_noise * noise).flatten(0, 1).to(keys.device)
     found = [
         system.model.sample(
-            contexts[text[part]],
+            keys[:, :, text[part]],
             before[part] + 1,
             start[part],
             options.diffusion_steps,

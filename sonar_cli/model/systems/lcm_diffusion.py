@@ -1,165 +1,29 @@
 """Two-tower LCM: a causal transformer reads the sentences, a denoiser samples the next vector.
 
 Source: Large Concept Models, arXiv 2412.08821, and Meta's `two_tower_diffusion_lcm`. Both towers
-work on normalized vectors. The outputs of the first tower, the contexts, enter the denoiser through
-cross-attention, after a vector of zeros that stands for no context.
+work on normalized vectors.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonar_cli.model.attention import attention
 from sonar_cli.model.codec.base import Codec
-from sonar_cli.model.recompute import through
 from sonar_cli.model.shapes import TwoTowerConfig
+from sonar_cli.model.systems.denoiser import Denoiser, DenoiserLayer
 from sonar_cli.model.systems.diffusion import add_noise, cosine_signal, sample
-from sonar_cli.model.systems.llama import KVCache, Llama, RMSNorm, SwiGLU
+from sonar_cli.model.systems.llama import KVCache, Llama
 from sonar_cli.model.systems.scaler import RobustScaler
 from sonar_cli.model.systems.state import LCM_END, TextsState, lcm_stop
 from sonar_cli.options import GenerationOptions, StopReason
 
-# Number of cosines and sines that represent a time.
-WAVES = 256
-# The longest period of a cosine or sine, in times, divided by 2 pi.
-_PERIOD = 10_000.0
 # Share of the texts that are trained without context, as classifier-free guidance needs it.
 NO_CONTEXT = 0.15
-
-
-class TimeEmbedding(nn.Module):
-    """Embedding of times: cosines and sines, then two linear maps (DiT, arXiv 2212.09748)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.up = nn.Linear(WAVES, width)
-        self.down = nn.Linear(width, width)
-
-    def forward(self, times: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return the embeddings (..., width), in `dtype`, of times (...) int64."""
-        half = WAVES // 2
-        rates = torch.exp(-math.log(_PERIOD) * torch.arange(half, device=times.device) / half)
-        angles = times.float().unsqueeze(-1) * rates  # (..., WAVES / 2)
-        waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(dtype)
-        result: Tensor = self.down(F.silu(self.up(waves)))
-        return result
-
-
-class CrossAttention(nn.Module):
-    """Attention of noisy vectors to contexts, without positions and biases."""
-
-    def __init__(self, config: TwoTowerConfig) -> None:
-        super().__init__()
-        self.head_dim = config.head_dim
-        inner = config.heads * config.head_dim
-        self.q = nn.Linear(config.hidden, inner, bias=False)
-        self.k = nn.Linear(config.hidden, inner, bias=False)
-        self.v = nn.Linear(config.hidden, inner, bias=False)
-        self.out = nn.Linear(inner, config.hidden, bias=False)
-
-    def forward(self, x: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
-        """Return the attention (B, T, hidden) of x (B, T, hidden) to contexts (B, S, hidden).
-
-        `mask` (B or 1, T, S) bool is True where x may attend.
-        """
-        q, k, v = map(self._split, (self.q(x), self.k(contexts), self.v(contexts)))
-        mixed = attention(q, k, v, mask.unsqueeze(1))
-        # (B, heads, T, head size) -> (B, T, heads * head size)
-        merged: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
-        return merged
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (-1, self.head_dim)).transpose(1, 2)  # (B, heads, T, head size)
-
-
-class OwnPosition(nn.Module):
-    """Self-attention in which a position sees only itself: `out(v(x))`.
-
-    The softmax over one score is 1, so queries and keys are not needed.
-    """
-
-    def __init__(self, config: TwoTowerConfig) -> None:
-        super().__init__()
-        inner = config.heads * config.head_dim
-        self.v = nn.Linear(config.hidden, inner, bias=False)
-        self.out = nn.Linear(inner, config.hidden, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the output (..., hidden) for x (..., hidden)."""
-        result: Tensor = self.out(self.v(x))
-        return result
-
-
-class DenoiserLayer(nn.Module):
-    """Own position, cross-attention and SwiGLU, each shifted, scaled and gated by the time.
-
-    The gates are initially 0, so an untrained layer returns its input (DiT's adaLN-Zero).
-    """
-
-    def __init__(self, config: TwoTowerConfig) -> None:
-        super().__init__()
-        self.own = OwnPosition(config)
-        self.cross = CrossAttention(config)
-        self.ffn = SwiGLU(config.hidden, config.ffn)
-        self.norms = nn.ModuleList(RMSNorm(config.hidden, config.rms_eps) for _ in range(3))
-        self.dropout = nn.Dropout(config.dropout)
-        self.modulation = nn.Linear(config.hidden, 9 * config.hidden)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
-
-    def forward(self, x: Tensor, time: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
-        """Return the output (B, T, hidden) for x and the times' embeddings, both (B, T, hidden).
-
-        `contexts` are (B, S, hidden), `mask` (B or 1, T, S) bool.
-        """
-        blocks: tuple[Callable[[Tensor], Tensor], ...] = (
-            self.own,
-            partial(self.cross, contexts=contexts, mask=mask),
-            self.ffn,
-        )
-        modulation = self.modulation(F.silu(time)).chunk(3, dim=-1)  # each (B, T, 3 * hidden)
-        for norm, block, (shift, scale, gate) in zip(
-            self.norms, blocks, (each.chunk(3, dim=-1) for each in modulation), strict=True
-        ):
-            x = x + gate * self.dropout(block(norm(x) * (1 + scale) + shift))
-        return x
-
-
-class Denoiser(nn.Module):
-    """Predicts clean vectors from noisy vectors, their times and the contexts.
-
-    Training sets `recompute` to keep only the layers' inputs for the backward pass.
-    """
-
-    recompute = False
-
-    def __init__(self, config: TwoTowerConfig) -> None:
-        super().__init__()
-        self.time = TimeEmbedding(config.hidden)
-        self.forward_proj = nn.Linear(config.embed_dim, config.hidden)
-        self.layers = nn.ModuleList(DenoiserLayer(config) for _ in range(config.denoiser_layers))
-        self.norm = RMSNorm(config.hidden, config.rms_eps)
-        self.reverse_proj = nn.Linear(config.hidden, config.embed_dim)
-
-    def forward(self, noisy: Tensor, times: Tensor, contexts: Tensor, mask: Tensor) -> Tensor:
-        """Return clean vectors (B, T, D) for noisy ones (B, T, D) at times (B, T) int64.
-
-        `contexts` are (B, S, hidden); a vector of zeros is put in front of them, and `mask`
-        (B or 1, T, 1 + S) bool includes it.
-        """
-        zeros = contexts.new_zeros(len(contexts), 1, contexts.shape[2])
-        contexts = torch.cat([zeros, contexts], dim=1)
-        x, time = self.forward_proj(noisy), self.time(times, noisy.dtype)
-        for layer in self.layers:
-            x = through(layer, x, time, contexts, mask, recompute=self.recompute)
-        result: Tensor = self.reverse_proj(self.norm(x))
-        return result
 
 
 class TwoTowerLCM(Llama):
@@ -185,6 +49,14 @@ class TwoTowerLCM(Llama):
         """Return the contexts (B, T, hidden) of vectors (B, T, D) that follow the cache."""
         return self.run(self.forward_proj(self.scaler.normalize(vectors)), cache)
 
+    def keys(self, contexts: Tensor) -> Tensor:
+        """Return the denoiser's keys and values of contexts (B, S, hidden).
+
+        They are (layers, 2, B, heads, S, head size), and the same at every step of a sampling.
+        """
+        layers = cast("list[DenoiserLayer]", list(self.denoiser.layers))
+        return torch.stack([torch.stack(layer.cross.read(contexts)) for layer in layers])
+
     def errors(self, vectors: Tensor, mask: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return the squared errors of the denoised vectors (errors,), in normalized space.
 
@@ -207,22 +79,25 @@ class TwoTowerLCM(Llama):
         return (found - clean).square().sum(-1)[mask]
 
     def sample(
-        self, contexts: Tensor, lengths: Tensor, noise: Tensor, steps: int, guidance: float
+        self, keys: Tensor, lengths: Tensor, noise: Tensor, steps: int, guidance: float
     ) -> Tensor:
         """Sample the next vectors (N, D) float32 of N texts.
 
-        `contexts` (N, S, hidden) are padded: a text has the first `lengths` (N,) int64 of them.
-        Sampling starts from `noise` (N, D) float32; see `diffusion.sample` for the rest.
+        `keys` (layers, 2, N, heads, S, head size) are those of the texts' contexts, padded: a text
+        has the first `lengths` (N,) int64 of them. Sampling starts from `noise` (N, D) float32; see
+        `diffusion.sample` for the rest.
         """
-        places = torch.arange(contexts.shape[1] + 1, device=contexts.device)
+        # A zero in front, which is no context; then each text twice.
+        keys = F.pad(keys, (0, 0, 1, 0)).unsqueeze(2)
+        pairs = [(k, v) for k, v in keys.expand(-1, -1, 2, -1, -1, -1, -1).flatten(2, 3)]
+        places = torch.arange(keys.shape[-2], device=keys.device)
         seen = (places <= lengths[:, None])[:, None]  # (N, 1, 1 + S)
         zeros_only = (places == 0).expand_as(seen)
 
         def denoise(noisy: Tensor, time: int) -> tuple[Tensor, Tensor]:
-            pair = noisy.to(contexts.dtype).repeat(2, 1).unsqueeze(1)  # (2 N, 1, D)
+            pair = noisy.to(keys.dtype).repeat(2, 1).unsqueeze(1)  # (2 N, 1, D)
             times = torch.full(pair.shape[:2], time, device=noisy.device)
-            masks = torch.cat([seen, zeros_only])
-            found = self.denoiser(pair, times, contexts.repeat(2, 1, 1), masks)
+            found = self.denoiser(pair, times, pairs, torch.cat([seen, zeros_only]))
             with_context, without = found[:, 0].float().chunk(2)
             return with_context, without
 
@@ -245,40 +120,44 @@ class LCMDiffusionSystem:
 class LCMDiffusionState(TextsState):
     """Texts that a two-tower LCM writes; by default it reads its sampled vectors as they are.
 
-    All contexts of a text are kept, because the denoiser attends to them.
+    The denoiser's keys and values of all contexts of a text are kept.
     """
 
     def __init__(self, codec: Codec, model: TwoTowerLCM, options: GenerationOptions) -> None:
         super().__init__(codec, model, options, "vector", LCM_END)
         self.model = model
-        self.contexts: list[Tensor] = []  # each (T, hidden)
+        self.keys: list[Tensor] = []  # each (layers, 2, heads, T, head size)
 
     def opened(self, hidden: Tensor) -> None:
-        """Keep a new text's contexts (T, hidden)."""
-        self.contexts.append(hidden)
+        """Read a new text's contexts (T, hidden)."""
+        self.keys.append(self.model.keys(hidden.unsqueeze(0)).squeeze(2))
 
     def went_on(self, hidden: Sequence[Tensor]) -> None:
-        """Add each text's next context (1, hidden)."""
-        self.contexts = [
-            torch.cat([old, new]) for old, new in zip(self.contexts, hidden, strict=True)
+        """Read each text's next context (1, hidden)."""
+        following = self.model.keys(torch.stack(list(hidden))).unbind(2)
+        self.keys = [
+            torch.cat([old, new], dim=3) for old, new in zip(self.keys, following, strict=True)
         ]
 
     def keep(self, rows: list[int]) -> None:
         """Drop all texts but these rows."""
         super().keep(rows)
-        self.contexts = [self.contexts[row] for row in rows]
+        self.keys = [self.keys[row] for row in rows]
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
         """Sample the next vectors (B * K, D) float32, from noise of each text's own generator."""
         count = self.drawing.candidates
-        lengths = torch.tensor([len(each) for each in self.contexts]).repeat_interleave(count)
-        contexts = nn.utils.rnn.pad_sequence(self.contexts, batch_first=True)
+        lengths = torch.tensor([each.shape[3] for each in self.keys])
+        longest = int(lengths.max())
+        keys = torch.stack(
+            [F.pad(each, (0, 0, 0, longest - each.shape[3])) for each in self.keys], dim=2
+        )
         width = self.model.config.embed_dim
         noise = torch.cat([torch.randn(count, width, generator=each) for each in random])
         return self.model.sample(
-            contexts.repeat_interleave(count, dim=0),
-            lengths.to(contexts.device),
-            (self.options.initial_noise * noise).to(contexts.device),
+            keys.repeat_interleave(count, dim=2),
+            lengths.repeat_interleave(count).to(keys.device),
+            (self.options.initial_noise * noise).to(keys.device),
             self.options.diffusion_steps,
             self.options.guidance,
         ).float()

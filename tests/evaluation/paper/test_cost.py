@@ -12,6 +12,7 @@ from sonar_cli.evaluation.paper.flops import sentence_level, token_level
 from sonar_cli.evaluation.paper.networks import networks_of, random_networks, shapes
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.load import load_system
+from sonar_cli.model.systems.lcm_diffusion import TwoTowerLCM
 from sonar_cli.options import GenerationOptions
 from tests.evaluation.paper.test_flops import SHAPES, SIZES, counted
 
@@ -67,9 +68,12 @@ def test_bytes_are_those_that_the_cache_holds(kind: str) -> None:
         network.hidden(torch.zeros(1, 70, dtype=torch.int64), cache)
     else:
         network.hidden(torch.zeros(1, 70, 64, dtype=torch.bfloat16), cache)
-    contexts = 2 * 70 * network.config.hidden if kind == "lcm-diffusion" else 0
+    keys = 0
+    if isinstance(network, TwoTowerLCM):
+        contexts = torch.zeros(1, 70, network.config.hidden, dtype=torch.bfloat16)
+        keys = network.keys(contexts).nbytes
     assert cache._memory is not None and cache.length == 70
-    assert cache_bytes(network.config, 70, 2) == cache._memory.nbytes + contexts
+    assert cache_bytes(network.config, 70, 2) == cache._memory.nbytes + keys
 
 
 def test_the_embedded_model_can_be_measured() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,6 +17,7 @@ from sonar_cli.evaluation.paper.flops import sentence_level, token_level
 from sonar_cli.evaluation.paper.networks import Networks, random_networks, shapes
 from sonar_cli.model.shapes import PredictorConfig
 from sonar_cli.model.systems.lcm_diffusion import TwoTowerLCM
+from sonar_cli.model.systems.llama import KVCache, Llama
 from sonar_cli.model.systems.sonar_llm import Predictor
 
 # Every width differs from the others, and there are fewer key-value heads than heads.
@@ -40,6 +42,11 @@ def _networks(kind: str) -> Networks:
     return random_networks(SHAPES[kind], SIZES, "cpu")
 
 
+def _read(network: Llama, vectors: Tensor, cache: KVCache) -> Tensor:
+    hidden = network.hidden(vectors, cache)
+    return network.keys(hidden) if isinstance(network, TwoTowerLCM) else hidden
+
+
 @pytest.mark.parametrize("kind", VECTORS)
 def test_the_parts_of_a_sentence_level_system(kind: str) -> None:
     networks = _networks(kind)
@@ -52,11 +59,12 @@ def test_the_parts_of_a_sentence_level_system(kind: str) -> None:
     ids = torch.randint(600, (SENTENCES, TOKENS + 2))
     assert counted(lambda: networks.encoder(ids)) == found.encode
     vectors, cache = networks.encoder(ids)[None], network.new_cache()
-    assert counted(lambda: network.hidden(vectors, cache)) == found.read
+    assert counted(lambda: _read(network, vectors, cache)) == found.read
     hidden = network.hidden(vectors)
     if isinstance(network, TwoTowerLCM):
         lengths, noise = torch.tensor([SENTENCES]), torch.randn(1, 64)
-        propose = counted(lambda: network.sample(hidden, lengths, noise, 4, 3.0))
+        keys = network.keys(hidden)
+        propose = counted(lambda: network.sample(keys, lengths, noise, 4, 3.0))
     else:
         propose = counted(lambda: network.reverse_proj(hidden[:, -1]))
     assert propose == found.propose
@@ -74,7 +82,7 @@ def test_with_a_cache_one_sentence_is_read(kind: str) -> None:
     found = sentence_level(*args, SENTENCES, TOKENS, cached=True)
     cache = network.new_cache()
     network.hidden(vectors[:, :-1], cache)
-    assert counted(lambda: network.hidden(vectors[:, -1:], cache)) == found.read
+    assert counted(lambda: _read(network, vectors[:, -1:], cache)) == found.read
     again = whole.encode // SENTENCES if isinstance(network, Predictor) else 0
     assert found.encode == again
     assert (found.propose, found.decode) == (whole.propose, whole.decode)

@@ -9,13 +9,9 @@ from torch.nn import functional as F
 
 from sonar_cli.model.shapes import LCMConfig, TwoTowerConfig
 from sonar_cli.model.systems import lcm_diffusion
+from sonar_cli.model.systems.denoiser import DenoiserLayer, TimeEmbedding
 from sonar_cli.model.systems.diffusion import add_noise
-from sonar_cli.model.systems.lcm_diffusion import (
-    DenoiserLayer,
-    LCMDiffusionSystem,
-    TimeEmbedding,
-    TwoTowerLCM,
-)
+from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.state import lcm_stop
 from sonar_cli.options import GenerationOptions
@@ -163,7 +159,7 @@ def test_guidance_leaves_the_context_out_or_in() -> None:
     contexts, lengths = torch.randn(2, 3, 32), torch.tensor([3, 2])
 
     def found(contexts: Tensor, guidance: float) -> Tensor:
-        return model.sample(contexts, lengths, noise, 10, guidance)
+        return model.sample(model.keys(contexts), lengths, noise, 10, guidance)
 
     moved = contexts + torch.randn(2, 3, 32)
     assert not torch.allclose(found(contexts, 1.0), found(moved, 1.0), atol=1e-3)
@@ -171,10 +167,19 @@ def test_guidance_leaves_the_context_out_or_in() -> None:
     padded = contexts.clone()
     padded[1, 2] = 99.0
     torch.testing.assert_close(found(padded, 1.0), found(contexts, 1.0))
-    by_hand = model.sample(contexts, torch.zeros_like(lengths), noise, 10, 1.0)
-    torch.testing.assert_close(
-        model.sample(moved, torch.zeros_like(lengths), noise, 10, 1.0), by_hand
-    )
+    lengths = torch.zeros_like(lengths)
+    torch.testing.assert_close(found(moved, 1.0), found(contexts, 1.0))
+    torch.testing.assert_close(found(moved, 1.0), found(contexts, 0.0), atol=1e-3, rtol=1e-3)
+
+
+def test_contexts_that_were_read_before_change_nothing() -> None:
+    model, noisy = _two_towers(), torch.randn(2, 4, D)
+    contexts, mask = torch.randn(2, 3, 32), torch.rand(2, 4, 4) < 0.5
+    mask[..., 0] = True
+    times = torch.randint(100, (2, 4))
+    keys = F.pad(model.keys(contexts), (0, 0, 1, 0))
+    found = model.denoiser(noisy, times, [(k, v) for k, v in keys], mask)
+    torch.testing.assert_close(found, model.denoiser(noisy, times, contexts, mask))
 
 
 @pytest.mark.parametrize("kind", ["mse", "diffusion"])
@@ -273,6 +278,5 @@ def test_sampling_follows_the_whole_text() -> None:
     state.open([vectors[:2]])
     for new in vectors[2:]:
         state.read(new[None])
-    torch.testing.assert_close(
-        state.contexts[0], model.hidden(vectors[None])[0], atol=1e-5, rtol=1e-5
-    )
+    whole = model.keys(model.hidden(vectors[None])).squeeze(2)
+    torch.testing.assert_close(state.keys[0], whole, atol=1e-5, rtol=1e-5)
