@@ -24,7 +24,8 @@ class TransformerConfig:
 
     `width` is the size D of the sentence vector and of hidden states; an attention head has the
     size `width / heads`. `ffn` is the inner width of the feed-forward. `max_len` counts tokens: 514
-    for SONAR's encoder, 512 for its decoder.
+    for SONAR's encoder, 512 for its decoder. `suppressed` are tokens that the decoder never writes,
+    as `suppress_tokens` in transformers' configs.
     """
 
     vocab_size: int
@@ -33,6 +34,7 @@ class TransformerConfig:
     heads: int
     ffn: int
     max_len: int
+    suppressed: tuple[int, ...] = ()
 
 
 # SONAR's published codec.

@@ -14,10 +14,14 @@ from sonar_cli.model.sampling import Sampling
 
 
 class Search:
-    """Finds the most likely sentences of vectors; keeps the CUDA graphs of earlier searches."""
+    """Finds the most likely sentences of vectors; keeps the CUDA graphs of earlier searches.
+
+    Tokens that the decoder's config suppresses are in none of them.
+    """
 
     def __init__(self, decoder: TextDecoder) -> None:
         self.decoder = decoder
+        self._suppressed = list(decoder.config.suppressed)
         self._captured: dict[tuple[int, ...], StaticSearch] = {}
 
     def __call__(
@@ -35,7 +39,8 @@ class Search:
         decoder's own limit caps it.
         """
         max_len = min(max_tokens, self.decoder.config.max_len)
-        if vectors.is_cuda and self.decoder.config.vocab_size >= 2 * beam_size:
+        graphed = vectors.is_cuda and not self._suppressed
+        if graphed and self.decoder.config.vocab_size >= 2 * beam_size:
             return self._captured_search(vectors, prefix, beam_size, max_len, eos, pad)
         prefixes = prefix.expand(len(vectors), -1)
         return beam_search(
@@ -56,7 +61,10 @@ class Search:
         def step(ids: Tensor, rows: Tensor | None) -> Tensor:
             if rows is not None:
                 state.reorder(rows)
-            return self.decoder.step(ids, state)
+            logits = self.decoder.step(ids, state)
+            if self._suppressed:
+                logits[..., self._suppressed] = -torch.inf
+            return logits
 
         return step
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sonar_cli.errors import CheckpointError
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
+from sonar_cli.model.codec.tokenizer import EOS
 from sonar_cli.model.files import read_tensors
 from sonar_cli.model.formats.layouts import DECODER_LAYOUTS, ENCODER_LAYOUTS, Layout, State
 from sonar_cli.model.formats.strict import check, expected_shapes, other_architecture, write
@@ -121,7 +122,8 @@ def _embedding(layout: Layout) -> str:
 def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConfig:
     """Return the shape that the tensors show.
 
-    A config.json may give the number of heads, and fewer tokens than `max_len`.
+    A config.json may give the number of heads, fewer tokens than `max_len`, and tokens that are
+    never written.
     """
     vocab_size, width = state["embed.weight"].shape
     layers = {int(name.split(".")[1]) for name in state if name.startswith("layers.")}
@@ -139,7 +141,18 @@ def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConf
         heads=heads,
         ffn=inner.shape[0] if inner is not None else 0,
         max_len=min(max_len, int(raw.get("max_position_embeddings", max_len))),
+        suppressed=_suppressed(path, raw, vocab_size),
     )
+
+
+def _suppressed(path: Path, raw: Mapping[str, Any], vocab_size: int) -> tuple[int, ...]:
+    """Return the tokens of config.json's `suppress_tokens`, which may not be special ones."""
+    found = raw.get("suppress_tokens") or []
+    if not isinstance(found, list) or not all(
+        type(each) is int and EOS < each < vocab_size for each in found
+    ):
+        raise CheckpointError(f"{path}: suppress_tokens of config.json is a list of pieces' ids")
+    return tuple(found)
 
 
 def _folded_shapes(config: TransformerConfig) -> dict[str, torch.Size]:
@@ -197,4 +210,5 @@ def _m2m100_json(config: TransformerConfig) -> dict[str, Any]:
         "pad_token_id": 1,
         "eos_token_id": 2,
         "unk_token_id": 3,
+        **({"suppress_tokens": list(config.suppressed)} if config.suppressed else {}),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Decoded
+from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.sampled import sample
+from sonar_cli.model.codec.tokenizer import EOS as EOS_ID
 from sonar_cli.model.load import load_codec, load_system
 from sonar_cli.model.sampling import Sampling, generator
 from sonar_cli.options import GenerationOptions, Runtime
@@ -136,3 +139,16 @@ def test_the_spelling_of_a_drawn_sentence_is_its_least_likely_piece_within_a_wor
         assert tokenizer.spelling(ids, chances) == (-3.0 if at in within else -0.01)
     numbers = tokenizer.pieces("1984.")
     assert tokenizer.spelling(numbers, [-3.0] * len(numbers)) == 0
+
+
+def test_suppressed_pieces_are_never_written(codec: NativeCodec) -> None:
+    kite = codec.tokenizer.pieces("kite")[0]
+    config = replace(codec.decoder.config, suppressed=(kite,))
+    decoder = TextDecoder(config).eval()
+    decoder.load_state_dict(codec.decoder.state_dict())
+    other = NativeCodec(codec.encoder, decoder, codec.tokenizer)
+    vectors = codec.encode(STORY[:1] * 20)
+    assert kite in codec.decode(vectors[:1])[0].ids
+    how = Sampling(1.0, 1.0, [generator(0)] * 20)
+    found = other.decode(vectors[:1]) + other.decode(vectors, sampling=how)
+    assert all(kite not in each.ids and each.ids[-1] == EOS_ID for each in found)

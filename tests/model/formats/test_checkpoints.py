@@ -14,6 +14,7 @@ from torch import nn
 
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model import files
+from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.formats.codec import read_decoder, read_encoder, save_decoder, save_encoder
 from sonar_cli.model.formats.predictor import read_predictor, save_predictor
 from sonar_cli.model.load import load_codec, load_predictor, pick_device, pick_dtype
@@ -88,6 +89,23 @@ def test_strict_encoder_names_the_tensor(tmp_path: Path, encoder, change, words:
     _edit(tmp_path, change)
     with pytest.raises(CheckpointError, match=words.replace(".", r"\.")):
         read_encoder(tmp_path)
+
+
+def test_suppressed_tokens_are_kept(tmp_path: Path, decoder) -> None:
+    config = replace(decoder.config, suppressed=(7, 5))
+    other = TextDecoder(config)
+    save_decoder(other, tmp_path)
+    assert read_decoder(tmp_path)[0] == config
+
+
+@pytest.mark.parametrize("given", ['"kite"', "[1]", "[99999999]", "[true]", '["▁kite"]'])
+def test_tokens_that_cannot_be_suppressed(tmp_path: Path, decoder, given: str) -> None:
+    save_decoder(decoder, tmp_path)
+    file = tmp_path / "config.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("{", f'{{"suppress_tokens": {given},', 1), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"suppress_tokens of config\.json is a list"):
+        read_decoder(tmp_path)
 
 
 def test_untied_projection_is_refused(tmp_path: Path, decoder) -> None:
