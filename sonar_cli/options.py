@@ -15,7 +15,7 @@ from sonar_cli.errors import UsageError
 StopReason = Literal["end", "length", "repetition"]
 Method = Literal["extractive", "abstractive", "hybrid"]
 AskedMethod = Literal["auto", "extractive", "abstractive", "hybrid"]
-InputFormat = Literal["auto", "text", "markdown", "html", "mail", "jsonl"]
+InputFormat = Literal["auto", "text", "markdown", "html", "mail", "subtitles", "chat", "jsonl"]
 SplitMode = Literal["auto", "lines"]
 OutputFormat = Literal["text", "json", "jsonl"]
 CodecKind = Literal["native", "sonar-space"]
@@ -96,12 +96,24 @@ class InputOptions:
     """How a text is read: its format, how it is split into sentences, and its language.
 
     `lang` is a FLORES-200 code. With `split` "lines" every line is one sentence of prose, and no
-    format is parsed.
+    format is parsed. `encoding` is the character set of the file, by Python's name for it; None is
+    for what its bytes tell.
     """
 
     format: InputFormat = "auto"
     split: SplitMode = "auto"
     lang: str = ENGLISH
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.encoding is not None:
+            try:
+                b"".decode(self.encoding)
+            except (LookupError, ValueError):
+                raise UsageError(
+                    f"there is no character set {self.encoding!r}; name it as in latin-1, cp1252, "
+                    "shift_jis or koi8-r"
+                ) from None
 
 
 @dataclass(frozen=True)

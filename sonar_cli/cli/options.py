@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -77,8 +77,10 @@ machine = group(
 )  # fmt: skip
 
 
-def _reading(input_format: InputFormat, split: SplitMode, source_lang: str) -> InputOptions:
-    return InputOptions(input_format, split, source_lang)
+def _reading(
+    input_format: InputFormat, encoding: str | None, split: SplitMode, source_lang: str
+) -> InputOptions:
+    return InputOptions(input_format, split, source_lang, encoding)
 
 
 NEXT = "What comes next"
@@ -88,9 +90,13 @@ text = group(
     _reading,
     option(
         "--input-format", section=TEXT, default="auto", show_default=True,
-        type=click.Choice(["auto", "text", "markdown", "html", "mail", "jsonl"]),
+        type=click.Choice(get_args(InputFormat)),
         help="auto: by the name and the look of it. jsonl: a text a line, in objects with a "
         '"text".',
+    ),
+    option(
+        "--encoding", section=TEXT, metavar="NAME",
+        help="Character set of the file (default: UTF-8, or what its bytes declare).",
     ),
     option(
         "--split", section=TEXT, default="auto", show_default=True,

@@ -1,4 +1,4 @@
-"""Read bytes or UTF-8 text from a file or from standard input."""
+"""Read bytes or text from a file or from standard input."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from sonar_cli.errors import InputError
+from sonar_cli.text.charsets import decode
 
 STDIN = "-"
 
@@ -35,25 +36,14 @@ def read_bytes(name: str) -> bytes:
         raise InputError(f"{name}: {error.strerror or error}") from None
 
 
-def read_text(name: str) -> str:
-    """Read a UTF-8 text from a file, or from standard input for "-"; keep a byte order mark.
+def read_text(name: str, encoding: str | None = None) -> str:
+    """Read a text from a file, or from standard input for "-"; keep UTF-8's byte order mark.
 
-    Raises InputError if `read_bytes` does, if the text is empty, and for UTF-16, NUL bytes and
-    bytes that are not UTF-8; the message names the byte offset of the first such byte.
+    `encoding` names its character set; without it `charsets.decode` finds that out. Raises
+    InputError if `read_bytes` or `decode` does, and if the text is empty.
     """
-    raw = read_bytes(name)
     shown = shown_name(name)
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{shown} is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8")
-    if (zero := raw.find(b"\0")) >= 0:
-        raise InputError(f"{shown} is not a text: there is a NUL byte at offset {zero}")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{shown} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}; "
-            "convert it with iconv"
-        ) from None
+    text = decode(read_bytes(name), shown, name, encoding)
     if not text.replace("\ufeff", "").strip():
         raise InputError(f"{shown} is empty; there is nothing to work on")
     return text

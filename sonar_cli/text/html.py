@@ -1,126 +1,200 @@
-"""HTML as blocks, parsed by beautifulsoup4 (the extra `[html]`)."""
+"""HTML as blocks, with the offset of every character; `html.parser` finds the tags."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
-from itertools import accumulate
-from typing import Any
+from html import unescape
+from html.parser import HTMLParser
 
-from sonar_cli.errors import UsageError
-from sonar_cli.text.blocks import Block, Kind
+from sonar_cli.text import elements
+from sonar_cli.text.blocks import Block, Edit, block
+from sonar_cli.text.page import Run, State, chosen, inner
 
-# Elements that are not part of the page's running text.
-_SKIPPED_TAGS = {
-    *("script", "style", "noscript", "template", "svg", "math", "head", "nav", "header", "footer"),
-    *("aside", "form", "button", "select", "textarea", "iframe", "object", "figure"),
-}
-_KINDS: dict[str, Kind] = {
-    **{f"h{level}": "heading" for level in range(1, 7)},
-    **{"pre": "code", "table": "table", "blockquote": "quote"},
-}
-_BLOCKS = {
-    *("address", "article", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset"),
-    *("figcaption", "hr", "html", "li", "main", "ol", "p", "section", "summary", "ul"),
-    *_KINDS,
-}
-# The beginning of a marked section that HTML does not know, such as <![if IE]>.
-_UNKNOWN_SECTION = re.compile(r"<!\[(?!CDATA\[)")
+_ENTITY = re.compile(r"&(?:#\d{1,8};?|#[xX][\da-fA-F]{1,8};?|[a-zA-Z]\w{1,31};?)")
+_FLAT = str.maketrans("\n\t\r\f", "    ")
+# Replaces a character that must not be seen as markup; it never gets into a block.
+_STAND_IN = "\ufdd0"
+# Open elements that are looked at for one whose end tag was left out.
+_REACH = 16
 
 
-def blocks(text: str) -> Iterator[Block]:
-    """Yield a page's blocks in order, only those of its <main> or its only <article> if it has one.
+def blocks(text: str, fragment: bool = False, mail: bool = False) -> Iterator[Block]:
+    """Yield a page's blocks in order: those of its <main> or of its only <article> if it has one.
 
-    The parser gives the offsets of tags, not of characters: a block's `span` goes from its tag to
-    that of the next block. Raises UsageError without beautifulsoup4.
+    What is beside the text (navigation, asides, captions) or hidden is left out, unless a page has
+    no other text. The page is parsed as a whole. A `fragment` is a part of a page, without a choice
+    of what is read. In a `mail`, the marks that mail programs leave tell what was quoted.
+
+    >>> [(each.kind, each.text) for each in blocks("<h1>A kite</h1><p>Tom &amp; <b>Ben</b> ran.")]
+    [('heading', 'A kite'), ('prose', 'Tom & Ben ran.')]
     """
-    root = _parse(text)
-    found = [(tag, "".join(strings)) for tag, strings in _strings(_main(root))]
-    found = [(tag, inner) for tag, inner in found if inner.strip()]
-    lines = [0, *(match.end() for match in re.finditer("\n", text))]
-    starts = [_offset(tag, lines) for tag, _ in found]
-    # Text behind a nested block belongs to the outer tag, which has a smaller offset.
-    starts = list(accumulate(starts, max))
-    for (tag, inner), start in zip(found, starts, strict=True):
-        later = bisect_right(starts, start)
-        end = starts[later] if later < len(starts) else len(text)
-        yield Block(inner, _kind(tag), span=(start, end))
+    flat = text.translate(_FLAT)
+    for run in chosen(_Reader(text, mail).read(), flat, fragment):
+        source = text if run.state.kind == "code" else flat
+        yield block(source, run.start, run.end, run.kind, _edits(source, run))
 
 
-def _parse(text: str) -> Any:
-    try:
-        from bs4 import BeautifulSoup
-        from bs4.builder import ParserRejectedMarkup
-    except ImportError:
-        raise UsageError(
-            "reading HTML needs beautifulsoup4: pip install 'sonar-llm[html]'"
-        ) from None
-    try:
-        return BeautifulSoup(text, "html.parser")
-    except ParserRejectedMarkup:
-        # html.parser rejects what browsers take for a comment. The replacement keeps the offsets.
-        return BeautifulSoup(_UNKNOWN_SECTION.sub("<! ", text), "html.parser")
+def _edits(source: str, run: Run) -> Iterator[Edit]:
+    """Yield what makes text of a run's source: tags go, and entities become characters."""
+    for index, (start, end) in enumerate(run.spans):
+        if index:
+            before = run.spans[index - 1][1]
+            if start > before or run.fillers[index]:
+                yield before, start, run.fillers[index]
+        for found in _ENTITY.finditer(source, start, end):
+            if (new := unescape(found[0])) != found[0]:
+                yield (*found.span(), new)
 
 
-def _main(root: Any) -> Any:
-    articles = root.find_all("article")
-    return root.find("main") or (articles[0] if len(articles) == 1 else root)
+def _prepared(text: str) -> str:
+    """Return a text that `html.parser` of every version reads alike, quickly and as browsers do.
+
+    It has the same length. Text in doubt stays text: behind a comment that is never closed, say.
+    """
+    text = re.sub(r"<!--(?=-?>)", "<!xx", text.replace("--!>", "--->"))
+    # XHTML's CDATA is text, so only its mark is made a comment. Other sections are unknown to HTML.
+    text = text.replace("<![CDATA[", "<!--xx-->").replace("<![", "<! ")
+    closed = text.rfind("-->") + 1
+    text = text[:closed] + text[closed:].replace("<!--", f"{_STAND_IN}!--")
+    # Python refuses to make a number of thousands of digits.
+    return re.sub(r"&(?=#\d{9})", _STAND_IN, text)
 
 
-def _strings(root: Any) -> Iterator[tuple[Any, list[str]]]:
-    """Yield each run of text that belongs to one block, with that block's tag."""
-    last: Any = None
-    strings: list[str] = []
-    for tag, string in _walk(root):
-        if tag is not last and strings:
-            yield last, strings
-            strings = []
-        last = tag
-        strings.append(string)
-    if strings:
-        yield last, strings
+class _Reader(HTMLParser):
+    """Collects the runs of text that stand in one block each."""
 
+    def __init__(self, text: str, mail: bool) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text, self.mail = text, mail
+        self.lines = [0, *(each.end() for each in re.finditer("\n", text))]
+        self.runs: list[Run] = []
+        self.run: Run | None = None
+        self.stack = [State()]
+        self.open: Counter[str] = Counter()
+        self.filler = ""
+        self.data_at: int | None = None
+        self.tables = self.articles = 0
 
-def _walk(root: Any) -> Iterator[tuple[Any, str]]:
-    """Yield each string with its block's tag, without recursion: pages may nest very deeply."""
-    waiting = [(child, root, False) for child in reversed(list(root.children))]
-    while waiting:
-        node, block, verbatim = waiting.pop()
-        name = getattr(node, "name", None)
-        if name is None:
-            # Subclasses are comments, doctypes and the like.
-            if type(node).__name__ == "NavigableString":
-                # Outside <pre>, a line break in the source is only a space.
-                yield block, str(node) if verbatim else " ".join(re.split(r"\s+", str(node)))
-        elif name == "br":
-            yield block, "\n"
-        elif not _is_skipped(node):
-            # Elements inside a code block, a table or a heading do not begin blocks of their own.
-            outer = _kind(block) in ("code", "table", "heading")
-            inner = node if name in _BLOCKS and not outer else block
-            verbatim = verbatim or name == "pre"
-            if name in ("td", "th"):
-                yield inner, " "
-            waiting += [(child, inner, verbatim) for child in reversed(list(node.children))]
+    def read(self) -> list[Run]:
+        # Behind the last ">" there are no tags; the parser would look for their ends in vain.
+        last = self.text.rfind(">") + 1
+        self.feed(_prepared(self.text)[:last])
+        self.close()
+        self.text_until(last)
+        self.add(last, len(self.text))
+        self.flush()
+        return self.runs
 
+    def place(self) -> int:
+        line, column = self.getpos()
+        return self.lines[line - 1] + column
 
-def _is_skipped(tag: Any) -> bool:
-    style = str(tag.get("style") or "").replace(" ", "").lower()
-    hidden = tag.has_attr("hidden") or "display:none" in style or tag.get("aria-hidden") == "true"
-    return tag.name in _SKIPPED_TAGS or hidden
+    def text_until(self, end: int) -> None:
+        """Add the text that was begun, which ends here. The parser does not say how long it is."""
+        if self.data_at is not None:
+            self.add(self.data_at, end)
+            self.data_at = None
 
+    def add(self, start: int, end: int) -> None:
+        state = self.stack[-1]
+        if start == end or state.level == 3:
+            return
+        if self.run and self.run.state.level != state.level:
+            if state.level and not state.is_block:
+                # A hidden word inside a paragraph that is shown.
+                return
+            self.flush()
+        if self.run is None:
+            if not self.text[start:end].strip():
+                return
+            self.run = Run(state)
+        self.run.add(start, end, self.filler)
+        self.filler = ""
 
-def _kind(tag: Any) -> Kind:
-    """Return the kind of a tag, or of the nearest tag around it that has one."""
-    for each in (tag, *tag.parents):
-        if each.name in _KINDS:
-            return _KINDS[each.name]
-    return "prose"
+    def flush(self) -> None:
+        if self.run:
+            self.runs.append(self.run)
+        self.run, self.filler = None, ""
 
+    def bound(self, state: State) -> None:
+        """End the run at a block's beginning or end; inside a heading or code it goes on."""
+        if state.sealed:
+            self.filler = self.filler or "\n"
+        else:
+            self.flush()
 
-def _offset(tag: Any, lines: list[int]) -> int:
-    """Return the offset of a tag in the page; 0 for the page itself."""
-    if tag.sourceline is None:
-        return 0
-    return lines[min(tag.sourceline, len(lines)) - 1] + int(tag.sourcepos or 0)
+    def handle_data(self, data: str) -> None:
+        if self.data_at is None:
+            self.data_at = self.place()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.text_until(self.place())
+        if tag == "br":
+            self.filler += "\n"
+        if tag in elements.VOID:
+            if tag == "hr":
+                self.flush()
+            return
+        is_block = tag in elements.BLOCKS
+        if is_block:
+            self.end_implied(tag)
+        above = self.stack[-1]
+        state = inner(above, tag, dict(attrs), self.mail)
+        if tag == "table" or (tag in elements.TABLE and not above.table):
+            self.tables += 1
+            state.table = self.tables
+        if tag == "article":
+            self.articles += 1
+            state.article = self.articles
+        if is_block or above.level >= 2 or (state.level, state.kind) != (above.level, above.kind):
+            self.stack.append(state)
+            self.open[tag] += 1
+        if is_block:
+            self.bound(above)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.text_until(self.place())
+        if self.open[tag]:
+            while self.pop().name != tag:
+                pass
+        if tag in elements.BLOCKS:
+            self.bound(self.stack[-1])
+
+    def handle_comment(self, data: str) -> None:
+        self.text_until(self.place())
+
+    def handle_decl(self, decl: str) -> None:
+        self.text_until(self.place())
+
+    def handle_pi(self, data: str) -> None:
+        self.text_until(self.place())
+
+    def pop(self) -> State:
+        state = self.stack.pop()
+        self.open[state.name] -= 1
+        if state.is_block and not self.stack[-1].sealed:
+            self.flush()
+        return state
+
+    def end_implied(self, tag: str) -> None:
+        """Close the elements that a block's start tag ends."""
+        while len(self.stack) > 1 and not self.stack[-1].is_block and self.stack[-1].level < 3:
+            self.pop()
+        if self.stack[-1].name in ("p", "title"):
+            self.pop()
+        if tag in elements.ENDS_HEADING:
+            self.pop_to(elements.HEADINGS, frozenset())
+        if tag in elements.ENDED_BY:
+            self.pop_to(*elements.ENDED_BY[tag])
+
+    def pop_to(self, names: frozenset[str], limits: frozenset[str]) -> None:
+        """Close the nearest of these elements, with what is in it, if no limit is in between."""
+        for depth, state in enumerate(reversed(self.stack[-_REACH:]), start=1):
+            if state.name in names:
+                for _ in range(depth):
+                    self.pop()
+                return
+            if state.name in limits:
+                return

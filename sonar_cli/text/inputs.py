@@ -87,18 +87,18 @@ def _texts(name: str, options: InputOptions) -> list[tuple[str, str]]:
     """Return a file's texts as (name, content): one, or in JSON Lines one per line."""
     given = options.format
     if given == "jsonl" or (given == "auto" and name.endswith(".jsonl")):
-        return list(_json_lines(name))
-    return [(name, read_text(name))]
+        return list(_json_lines(name, options.encoding))
+    return [(name, read_text(name, options.encoding))]
 
 
-def _json_lines(name: str) -> Iterator[tuple[str, str]]:
+def _json_lines(name: str, encoding: str | None) -> Iterator[tuple[str, str]]:
     """Yield (`file:line`, "text") for each object, with lines counted from 1.
 
     Empty lines are skipped. Raises InputError, which names the line, for a line that is not an
     object with a "text" that is not empty.
     """
     shown = shown_name(name)
-    for number, line in enumerate(read_text(name).split("\n"), start=1):
+    for number, line in enumerate(read_text(name, encoding).split("\n"), start=1):
         if not line.strip():
             continue
         try:

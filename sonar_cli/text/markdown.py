@@ -1,199 +1,191 @@
-"""Markdown (CommonMark with GitHub's tables and footnotes) as blocks, scanned line by line.
+"""Markdown (CommonMark with GitHub's tables, footnotes and alerts) as blocks.
 
-markdown-it-py is not used: it parses a text as a whole and gives line numbers, not offsets. Less
-than a rendering is needed here: which lines are prose, and their text without markup.
+markdown-it-py finds the blocks and says in which lines each one stands; `inline` removes the markup
+inside them. A text is parsed as a whole.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import unescape
-from html.entities import html5
-from itertools import pairwise
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
-from sonar_cli.text.blocks import Block, Edit, Kind, block
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import normalizeReference
+from markdown_it.token import Token
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_QUOTE = re.compile(r"[ ]{0,3}>[ ]?")
-_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|(?=\n|$))(?:\[[ xX]\][ ]+)?")
-_HEADING = re.compile(r"[ ]{0,3}(#{1,6})(?:[ \t]+|(?=\r?\n|$))")
-_UNDERLINE = re.compile(r"[ ]{0,3}(?:=+|-{2,})[ \t\r]*\n?$")
-_BREAK = re.compile(r"[ ]{0,3}([-*_])(?:[ \t]*\1){2,}[ \t\r]*\n?$")
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^\n]*)")
-_INDENTED = re.compile(r"(?: {4}|\t)[ \t]*\S")
-_TABLE_RULE = re.compile(r"[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t\r]*\n?$")
-_DEFINITION = re.compile(r"[ ]{0,3}\[[^\]\n]+\]:[ \t]*\S")
-_HTML = re.compile(r"[ ]{0,3}<(?:!--|[?!]|/?[a-zA-Z][\w-]*(?:[\s/>]|$))")
-_FRONT = re.compile(r"(?:---|\+\+\+)[ \t\r]*\n")
+from sonar_cli.text import html, inline
+from sonar_cli.text.blocks import Block, Kind, block, of_lines
+from sonar_cli.text.plain import ends_sentence
 
-# Code and escaped characters are mapped one for one to Unicode's private use area, where no markup
-# pattern matches them, and mapped back when the markup is removed.
-_SHIELD = {code: 0xE000 + code for code in range(0x80)}
-_UNSHIELD = {new: old for old, new in _SHIELD.items()}
-_VERBATIM = re.compile(
-    r"\\([!-/:-@\[-`{-~])"
-    r"|(?<!`)(?P<ticks>`+)(?!`)[ ]?(?P<code>(?:(?!\n\n).)+?)[ ]?(?<!`)(?P=ticks)(?!`)"
-    r"|<(?P<link>[a-zA-Z][\w+.-]*:[^<>\s]*|[^<>\s@]+@[^<>\s@]+)>",
-    re.S,
-)
-_TARGET = r"\((?:<[^>\n]*>|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)"
-_MARKUP = re.compile(
-    rf"!\[[^\[\]]*\](?:{_TARGET}|\[[^\[\]]*\])"
-    r"|\[\^[^\[\]\s]+\]:?"
-    rf"|\[(?P<inner>(?:[^\[\]]|!\[[^\[\]]*\]{_TARGET})+)\](?:{_TARGET}|\[[^\[\]]*\])"
-    r"|<!--(?:(?!<!--).)*?-->|</?[a-zA-Z][^<>]*>"
-    r"|\\(?=\n)"
-    r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][\da-fA-F]{1,6}|\w{2,31});)",
-    re.S,
-)
-_EMPHASIS = re.compile(
-    r"(?<=\S)(?:\*{1,3}|~~)|(?:\*{1,3}|~~)(?=\S)|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)"
-)
+# Quotations and list items in one another; each level takes several of Python's stack frames.
+_NESTING = 60
+# Front matter: a line of signs, fields such as "title: Kites" and a line of signs again.
+_FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(?=\S)")
+_FIELD = re.compile(r"[\w.$\"'-][^\n]{0,200}?(?::(?=[ \t\n])|[ \t]*=)|\[[^\n]*\][ \t]*\n")
+_FRONT_LINE = re.compile(r"[ \t]*(?:#|- |[^\s:=]+[ \t]*[:=]|\n)|[ \t]+\S|[\]})-]")
+_LABEL = re.compile(r"(?<![\w\]])\[[^\[\]]+\]\[([^\[\]]+)\]")
+_FOOTNOTE = re.compile(r"\[\^[^\[\]\s]+\]:[ \t]*")
+_ALERT = re.compile(r"\[!\w+\][+-]?[ \t]*")
+_TASK = re.compile(r"\[[ xX]\][ \t]+")
+_MARKS = re.compile(r"(?:[ \t]*(?:>|[-*+](?=\s)|\d{1,9}[.)](?=\s)))*[ \t]*")
+_CODE_SIGNS = re.compile(r"[{}=<>|\\;$`]|\w\(|^\s*(?:#|//)", re.M)
 
 
 def blocks(text: str) -> Iterator[Block]:
     """Yield a Markdown text's blocks in order, without thematic breaks and link definitions.
 
+    Line ends must be line feeds, as `documents.passages` makes them.
+
     >>> [(each.kind, each.text) for each in blocks("# Top\\n\\nSome *words* here.\\n")]
-    [('heading', 'Top'), ('prose', 'Some words here.\\n')]
+    [('heading', 'Top'), ('prose', 'Some words here.')]
     """
-    return _Scanner(text).blocks()
+    start = int(text.startswith("\ufeff"))
+    front = _front_matter(text, start)
+    if front > start:
+        yield block(text, start, front, "code")
+    for each in _Reader(text[front:]).blocks():
+        yield each.moved(front) if front else each
 
 
-class _Scanner:
-    """Scan line by line; `lines` and `kind` are the line spans and the kind of the open block."""
+def _front_matter(text: str, start: int) -> int:
+    """Return where the front matter ends that begins at `start`, or `start`."""
+    opening = _FRONT.match(text, start)
+    if not opening or not _FIELD.match(text, opening.end()):
+        return start
+    closing = re.compile(rf"(?:{re.escape(opening[1])}|\.\.\.)[ \t]*(?:\n|\Z)")
+    at = opening.end()
+    while at < len(text):
+        if found := closing.match(text, at):
+            return found.end()
+        if not _FRONT_LINE.match(text, at):
+            return start
+        at = (text.find("\n", at) + 1) or len(text)
+    return start
+
+
+@lru_cache(maxsize=1)
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable("table")
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+class _Reader:
+    """Reads the blocks of one text; `lines` are the offsets at which its lines begin."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.lines: list[tuple[int, int]] = []
-        self.kind: Kind = "prose"
+        self.lines = [0, *(each.end() for each in re.finditer("\n", text)), len(text)]
+        self.references: dict[str, Any] = {}
+        self.quotes = 0
 
     def blocks(self) -> Iterator[Block]:
-        lines = _LINE.finditer(self.text)
-        verbatim: re.Pattern[str] | None = None
-        front = _FRONT.match(self.text.lstrip("\ufeff"))
-        if front:
-            verbatim, self.kind = re.compile(r"(?:---|\+\+\+|\.\.\.)[ \t\r]*\n?$"), "code"
-        for line in lines:
-            start, end = line.span()
-            if verbatim:
-                self.lines.append((start, end))
-                if verbatim.match(self.text, start, end) and len(self.lines) > 1:
-                    verbatim = None
-                    yield from self.flush()
-                continue
-            if start == 0 and self.text.startswith("\ufeff"):
-                start = 1
-            quoted, start = self.without_quote(start, end)
-            if not self.text[start:end].strip():
-                yield from self.flush()
-                continue
-            if fence := self.fence(start, end):
-                yield from self.flush()
-                verbatim, self.kind = fence, "code"
-                self.lines.append((start, end))
-                continue
-            yield from self.line(start, end, "quote" if quoted else "prose")
-        yield from self.flush()
+        tokens = _parser().parse(self.text, {"references": self.references})
+        for label in _LABEL.findall(self.text):
+            # A link whose definition is missing, in an excerpt say, is still a link.
+            self.references.setdefault(normalizeReference(label), {"href": "", "title": ""})
+        in_table = False
+        for index, token in enumerate(tokens):
+            if token.type == "blockquote_open":
+                self.quotes += 1
+            elif token.type == "blockquote_close":
+                self.quotes -= 1
+            if token.type in ("table_open", "table_close"):
+                in_table = token.nesting > 0
+                if in_table:
+                    yield self.raw(token, "table")
+            elif token.type == "inline" and not in_table:
+                yield self.inline(token, tokens[max(index - 2, 0) : index])
+            elif token.type == "fence":
+                yield self.raw(token, "code")
+            elif token.type == "code_block":
+                yield self.indented(token)
+            elif token.type == "html_block":
+                yield from self.html(token)
+            elif token.nesting > 0 and tokens[index + 1].nesting < 0 and token.level + 3 > _NESTING:
+                yield self.too_deep(token)
 
-    def line(self, start: int, end: int, kind: Kind) -> Iterator[Block]:
-        """Process a line that is neither empty nor inside a fence."""
-        text = self.text
-        if self.kind in ("code", "table") and self.lines:
-            # An HTML block, indented code and a table end at an empty line.
-            self.lines.append((start, end))
-            return
-        if self.lines and _UNDERLINE.match(text, start, end) and self.kind == kind:
-            self.kind = "heading"
-            yield from self.flush()
-            return
-        if self.lines and "|" in text[start:end] and _TABLE_RULE.match(text, start, end):
-            head = self.lines.pop()
-            yield from self.flush()
-            self.lines, self.kind = [head, (start, end)], "table"
-            return
-        if _BREAK.match(text, start, end):
-            yield from self.flush()
-            return
-        if heading := _HEADING.match(text, start, end):
-            yield from self.flush()
-            self.lines, self.kind = [(heading.end(), end)], "heading"
-            yield from self.flush()
-            return
-        if item := _ITEM.match(text, start, end):
-            yield from self.flush()
-            start = item.end()
-            if not text[start:end].strip():
-                return
-        elif not self.lines and (
-            _INDENTED.match(text, start, end) or _HTML.match(text, start, end)
+    @property
+    def kind(self) -> Kind:
+        """The kind of running text at this place."""
+        return "quote" if self.quotes else "prose"
+
+    def raw(self, token: Token, kind: Kind) -> Block:
+        """Return a token's lines as they are."""
+        first, last = token.map or (0, 0)
+        return block(self.text, self.lines[first], self.lines[last], kind)
+
+    def inline(self, token: Token, before: list[Token]) -> Block:
+        """Return a paragraph or a heading without its markup; `before` are the tokens before it."""
+        spans = list(self.spans(token, before[-1].markup if before else ""))
+        around = before[0].type if before else ""
+        mark = {"blockquote_open": _ALERT, "list_item_open": _TASK}.get(around, _FOOTNOTE)
+        if found := mark.match(self.text, *spans[0]):
+            spans[0] = (found.end(), spans[0][1])
+        kind = "heading" if before and before[-1].type == "heading_open" else self.kind
+        made = of_lines(self.text, spans, kind)
+        return made.edited(inline.edits(made.text, self.references))
+
+    def spans(self, token: Token, heading: str = "") -> Iterator[tuple[int, int]]:
+        """Yield the (start, end) of each line of a token, without the marks before it.
+
+        A line of a token's content is the end of a line of the text: what is before it are the
+        marks of the quotations and lists it stands in. Only a heading also has marks behind it.
+        """
+        contents = token.content.split("\n")
+        for number, content in enumerate(contents, (token.map or (0, 0))[0]):
+            start, end = self.lines[number], self.lines[number + 1]
+            words = content.strip()
+            if heading.startswith("#"):
+                at = self.text.find(words, self.text.find(heading, start, end) + len(heading), end)
+            else:
+                at = start + len(self.text[start:end].rstrip()) - len(words)
+            at = max(at, start)
+            is_last = number + 1 == (token.map or (0, 0))[0] + len(contents)
+            yield at, at + len(words) if is_last else end
+
+    def indented(self, token: Token) -> Block:
+        """Return indented lines: code, unless they read as a paragraph that someone has set in."""
+        words = token.content.split()
+        prose = (
+            len(words) >= 4
+            and words[0].lstrip("\"'\u201c\u2018\u00ab(")[:1].isupper()
+            and ends_sentence(token.content.rstrip())
+            and not _CODE_SIGNS.search(token.content)
+        )
+        if not prose:
+            return self.raw(token, "code")
+        first, last = token.map or (0, 0)
+        return self.without_marks(first, last)
+
+    def html(self, token: Token) -> Iterator[Block]:
+        """Yield what is to be read in raw HTML, or all of it as code where there is nothing."""
+        first, last = token.map or (0, 0)
+        start, end = self.lines[first], self.lines[last]
+        source = self.text[start:end]
+        if self.quotes:
+            source = re.sub(r"(?m)^[ \t>]+", lambda found: " " * len(found[0]), source)
+        found = list(html.blocks(source, fragment=True))
+        for each in found:
+            kind = self.kind if each.kind == "prose" else each.kind
+            yield replace(each, kind=kind).moved(start)
+        if not found:
+            yield self.raw(token, "code")
+
+    def too_deep(self, token: Token) -> Block:
+        """Return the text of a quotation or item that is nested too deeply for the parser."""
+        first, last = token.map or (0, 0)
+        return self.without_marks(first, last)
+
+    def without_marks(self, first: int, last: int) -> Block:
+        """Return lines without the marks of quotations and lists before them."""
+        spans = []
+        for start, end in zip(
+            self.lines[first:last], self.lines[first + 1 : last + 1], strict=True
         ):
-            kind = "code"
-        elif not self.lines and _DEFINITION.match(text, start, end):
-            return
-        if self.lines and self.kind != kind:
-            yield from self.flush()
-        self.lines.append((start, end))
-        self.kind = kind
-
-    def without_quote(self, start: int, end: int) -> tuple[bool, int]:
-        quoted = False
-        while marker := _QUOTE.match(self.text, start, end):
-            quoted, start = True, marker.end()
-        return quoted, start
-
-    def fence(self, start: int, end: int) -> re.Pattern[str] | None:
-        """Return the pattern of the line that closes the fence opened here, or None."""
-        item = _ITEM.match(self.text, start, end)
-        found = _FENCE.match(self.text, item.end() if item else start, end)
-        if found is None or (found[1][0] == "`" and "`" in found[2]):
-            return None
-        mark = re.escape(found[1][0])
-        return re.compile(rf"[ \t>]*{mark}{{{len(found[1])},}}[ \t\r]*\n?$")
-
-    def flush(self) -> Iterator[Block]:
-        """Yield the block of the collected lines, if there are any, and begin a new one."""
-        lines, self.lines = self.lines, []
-        kind, self.kind = self.kind, "prose"
-        if not lines:
-            return
-        gaps: list[Edit] = [(end, start, "") for (_, end), (start, _) in pairwise(lines)]
-        made = block(self.text, lines[0][0], lines[-1][1], kind, gaps)
-        if kind == "heading":
-            made = made.edited([(_heading_end(made.text), len(made.text), "")])
-        yield made if kind in ("code", "table") else _plain(made)
-
-
-def _heading_end(text: str) -> int:
-    """Return the position of a heading's end, before white space and a closing run of #."""
-    text = text.rstrip()
-    opened = text.rstrip("#")
-    return len(opened.rstrip()) if not opened or opened[-1].isspace() else len(text)
-
-
-def _plain(made: Block) -> Block:
-    """Return the block without its inline markup."""
-    made = made.edited(
-        (m.start(), m.end(), (m[1] or m["code"] or m["link"] or "").translate(_SHIELD))
-        for m in _VERBATIM.finditer(made.text)
-    )
-    while edits := list(_markup(made.text)):
-        made = made.edited(edits)
-    made = made.edited((m.start(), m.end(), "") for m in _EMPHASIS.finditer(made.text))
-    return Block(made.text.translate(_UNSHIELD), made.kind, made.origins)
-
-
-def _markup(text: str) -> Iterator[Edit]:
-    for found in _MARKUP.finditer(text):
-        if found["inner"]:
-            start, end = found.span("inner")
-            yield found.start(), start, ""
-            yield end, found.end(), ""
-        elif found["entity"]:
-            # Shielded even if unknown, so that the pattern does not match it again.
-            known = found[0][1] == "#" or found[0][1:] in html5
-            new = unescape(found[0]) if known else found[0]
-            yield (*found.span(), new.translate(_SHIELD))
-        else:
-            yield (*found.span(), "")
+            marks = _MARKS.match(self.text, start, end)
+            spans.append((marks.end() if marks else start, end))
+        return of_lines(self.text, spans, self.kind)

@@ -28,7 +28,7 @@ def test_a_text_is_read_as_it_is(tmp_path: Path) -> None:
         ("\ufeff".encode(), "is empty"),
         (b"abc\xffd", "byte 0xff at offset 3"),
         (b"ab\0c", "NUL byte at offset 2"),
-        ("hi".encode("utf-16"), "UTF-16"),
+        ("hi".encode("utf-16") + b"\0", "is not UTF-16: byte 0x00 at offset 6"),
     ],
 )
 def test_bad_texts(tmp_path: Path, data: bytes, words: str) -> None:

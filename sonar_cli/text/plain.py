@@ -1,0 +1,88 @@
+"""Plain text as blocks: paragraphs, and those of them that are headings or tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sonar_cli.text.blocks import Block, Kind, block
+from sonar_cli.text.scripts import CLOSERS, FULL_STOPS
+
+_GAP = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
+_WORDLESS = re.compile(r"[\W_]*")
+_UNDERLINED = re.compile(r"[^\n]+\n[ \t]*([=\-~*^])\1{2,}[ \t]*")
+_CHAPTER = re.compile(
+    r"(?:chapter|book|part|volume|act|scene|section|appendix|prologue|epilogue|preface|contents)\b"
+    r"[^a-z]{0,40}\.?$|(?:[ivxlcdm]+|\d+(?:\.\d+)*)\.?$|\d+(?:\.\d+)*\.?[ \t]+[^\W\d_][^.!?]*$",
+    re.I,
+)
+# A mark that ends a sentence or a part of one, with what may follow it there: closing quotes and
+# brackets, notes such as [3] or a raised 2, and emoji.
+_FINAL = re.compile(
+    rf"[.!?\u2026:;,\uff0c\u3001\u060c\u061b\u06d4\u1362{FULL_STOPS}]"
+    rf"(?:['\"{CLOSERS}]|\[\d{{1,3}}\]|[\u00b9\u00b2\u00b3\u2070-\u2079]"
+    r"|[\s\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff])*$"
+)
+_TITLE_LENGTH = 60
+_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad][ \t]*\r?\n[ \t]*(?=[^\W\d_])")
+_CELL_SEPARATOR = re.compile(r"\||\t| {3,}")
+
+
+def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]:
+    """Yield the paragraphs of text[start:end] as blocks, without those that are only signs.
+
+    In prose, words that are hyphenated at the end of a line are joined again. Memory holds one
+    paragraph at a time.
+
+    >>> [(each.kind, each.text) for each in blocks("CHAPTER I\\n\\nShe was un-\\nhappy.\\n\\n***")]
+    [('heading', 'CHAPTER I'), ('prose', 'She was unhappy.')]
+    """
+    end = len(text) if end is None else end
+    while start < end:
+        gap = _GAP.search(text, start, end)
+        stop = gap.start() if gap else end
+        if not _WORDLESS.fullmatch(text, start, stop):
+            kind = _kind(text[start:stop])
+            edits = (
+                (*each.span(), "")
+                for each in (_HYPHEN.finditer(text, start, stop) if kind == "prose" else ())
+                if text[each.start() - 1].islower() and text[each.end()].islower()
+            )
+            yield block(text, start, stop, kind, edits)
+        start = gap.end() if gap else end
+
+
+def ends_sentence(text: str) -> bool:
+    """Return whether a text ends as a sentence or a part of one does.
+
+    >>> [ends_sentence(text) for text in ("It rained.[3]", "We won! \U0001f389", "The Kite Book")]
+    [True, True, False]
+    """
+    return bool(_FINAL.search(text[-200:]))
+
+
+def _kind(paragraph: str) -> Kind:
+    if len(paragraph) > 2_000:
+        return "prose"
+    if _UNDERLINED.fullmatch(paragraph.strip()):
+        return "heading"
+    lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
+    if len(lines) == 1 and _is_heading(lines[0]):
+        return "heading"
+    cells = sum(len(_CELL_SEPARATOR.findall(line)) >= 2 for line in lines)
+    letters = sum(map(str.isalpha, paragraph))
+    solid = sum(not each.isspace() for each in paragraph)
+    if len(lines) > 1 and (cells > len(lines) / 2 or letters < solid / 3):
+        return "table"
+    return "prose"
+
+
+def _is_heading(line: str) -> bool:
+    if len(line) > _TITLE_LENGTH or line[:1] in "\"'\u201c\u2018\u00ab-*\u2022":
+        return False
+    if _CHAPTER.match(line):
+        return True
+    begins = line[:1].isupper() or line[:1].isdigit()
+    return (begins and not ends_sentence(line)) or (
+        line.isupper() and not line.endswith(("!", "?"))
+    )
