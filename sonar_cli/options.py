@@ -108,7 +108,7 @@ class InputOptions:
     def __post_init__(self) -> None:
         if self.encoding is not None:
             try:
-                b"".decode(self.encoding)
+                b" ".decode(self.encoding, "ignore")
             except (LookupError, ValueError):
                 raise UsageError(
                     f"there is no character set {self.encoding!r}; name it as in latin-1, cp1252, "

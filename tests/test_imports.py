@@ -58,6 +58,7 @@ ONLY_IN = {
     "matplotlib": {"render"},
     "plotext": {"render"},
     "click": {"cli"},
+    "markdown_it": {"text"},
     "huggingface_hub": {"hub"},
     "nltk": {"text", "evaluation"},
     "rouge_score": {"evaluation"},

@@ -27,7 +27,7 @@ _DECLARED = re.compile(
 )
 # Bytes at the beginning of a page in which its declaration is looked for.
 _HEAD = 8_000
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def codec_of(name: str) -> str | None:
@@ -38,7 +38,7 @@ def codec_of(name: str) -> str | None:
     """
     try:
         found = codecs.lookup(name.strip() or "?").name
-        b"".decode(found)
+        b" ".decode(found, "ignore")
     except (LookupError, ValueError):
         return None
     return _LARGER.get(found, found)
@@ -95,4 +95,4 @@ def even(text: str) -> str:
     """
     if "\r" in text:
         text = text.replace("\r\n", " \n").replace("\r", "\n")
-    return _SURROGATE.sub("\ufffd", text)
+    return SURROGATE.sub("\ufffd", text)

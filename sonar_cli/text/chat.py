@@ -23,7 +23,7 @@ _SHARE = 0.5
 def is_chat(sample: str) -> bool:
     """Return whether a text begins as a chat log does.
 
-    >>> is_chat("09:15 <ann> Hi.\\n09:16 <bob> Yes?\\n"), is_chat("09:15 Ann: Hi.\\nThen nothing.\\n")
+    >>> is_chat("09:15 <ann> Hi.\\n09:16 <bob> Yes?\\n"), is_chat("09:15 Ann: Hi.\\nThen no.\\n")
     (True, False)
     """
     lines = [each for each in sample.splitlines() if each.strip()]

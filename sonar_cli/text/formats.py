@@ -23,8 +23,8 @@ ENDINGS: dict[str, Format] = {
 SAMPLE = 8_000
 
 _HTML = re.compile(r"<!doctype html|<html\b|<\?xml[^>]*\?>\s*<(?:!doctype )?html", re.I)
-# A heading, a fence, a link and a table's rule. Two of these make Markdown, or one and a list; a list
-# alone does not, since plain text has them too.
+# A heading, a fence, a link and a table's rule. Two of these make Markdown, or one and a list; a
+# list alone does not, since plain text has them too.
 _SIGNS = (r"^#{1,6} \S", r"^```", r"^\[[^\]\n]+\]\(\S+\)", r"^\|?[ :]*-{3,}[-| :]*\|")
 _LISTED = r"^[-*+] \S"
 

@@ -12,7 +12,7 @@ from sonar_cli.text import elements
 from sonar_cli.text.blocks import Block, Edit, block
 from sonar_cli.text.page import Run, State, chosen, inner
 
-_ENTITY = re.compile(r"&(?:#\d{1,8};?|#[xX][\da-fA-F]{1,8};?|[a-zA-Z]\w{1,31};?)")
+_ENTITY = re.compile(r"&(?:#\d{1,8}(?!\d);?|#[xX][\da-fA-F]{1,8};?|[a-zA-Z]\w{1,31};?)")
 _FLAT = str.maketrans("\n\t\r\f", "    ")
 # Replaces a character that must not be seen as markup; it never gets into a block.
 _STAND_IN = "\ufdd0"
@@ -54,8 +54,11 @@ def _prepared(text: str) -> str:
     It has the same length. Text in doubt stays text: behind a comment that is never closed, say.
     """
     text = re.sub(r"<!--(?=-?>)", "<!xx", text.replace("--!>", "--->"))
-    # XHTML's CDATA is text, so only its mark is made a comment. Other sections are unknown to HTML.
-    text = text.replace("<![CDATA[", "<!--xx-->").replace("<![", "<! ")
+    if "<![CDATA[" in text:
+        # XHTML's CDATA is text, so its marks alone go: as a comment, and as an unknown tag.
+        text = text.replace("<![CDATA[", "<!--xx-->").replace("]]>", "<x>")
+    # Other sections are unknown to HTML.
+    text = text.replace("<![", "<! ")
     closed = text.rfind("-->") + 1
     text = text[:closed] + text[closed:].replace("<!--", f"{_STAND_IN}!--")
     # Python refuses to make a number of thousands of digits.

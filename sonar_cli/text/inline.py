@@ -99,8 +99,8 @@ def _whole(content: str, marks: list[Edit]) -> Iterator[Edit]:
         opens = start == 0 or content[start - 1].isspace()
         closes = end == len(content) or content[end].isspace()
         if not new and opens and not closes:
-            following = joined[index + 1] if index + 1 < len(joined) else (len(content), 0, "")
-            if following[0] == end + 1 and not following[2]:
+            following = joined[index + 1] if index + 1 < len(joined) else None
+            if following and following[0] == end + 1 and not following[2]:
                 # A single letter between two marks.
                 joined[index + 1] = (start, following[1], content[end])
                 continue

@@ -9,6 +9,7 @@ from itertools import count
 
 from sonar_cli.errors import InputError, SonarError
 from sonar_cli.options import InputOptions
+from sonar_cli.text.charsets import SURROGATE
 from sonar_cli.text.documents import CONTINUED, Format, Passage, detect, passages
 from sonar_cli.text.files import read_text, shown_name
 
@@ -109,4 +110,5 @@ def _json_lines(name: str, encoding: str | None) -> Iterator[tuple[str, str]]:
             raise InputError(f'{shown}: line {number} is no JSON object with a "text"')
         if not text.strip():
             raise InputError(f"{shown}: the text of line {number} is empty")
-        yield f"{name}:{number}", text
+        # JSON can hold half of a character, which no encoder takes.
+        yield f"{name}:{number}", SURROGATE.sub("\ufffd", text)

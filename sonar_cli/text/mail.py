@@ -13,15 +13,17 @@ from sonar_cli.text.header import ATTRIBUTION
 
 _RULE = r"[ \t]*[-_]{2,}[ \t]*"
 _FORWARDED = re.compile(
-    rf"{_RULE}(?:Forwarded (?:message|by)|Weitergeleitete (?:Nachricht|E-Mail)|Message transf\xe9r\xe9"
-    r"|Mensaje reenviado|Messaggio inoltrato|Mensagem encaminhada|Doorgestuurd bericht)\b[^\n]*\n?"
+    rf"{_RULE}(?:Forwarded (?:message|by)|Weitergeleitete (?:Nachricht|E-Mail)"
+    r"|Message transf\xe9r\xe9|Mensaje reenviado|Messaggio inoltrato"
+    r"|Mensagem encaminhada|Doorgestuurd bericht)\b[^\n]*\n?"
     r"|[ \t]*(?:Begin forwarded message|Anfang der weitergeleiteten Nachricht"
     r"|D\xe9but du message transf\xe9r\xe9)[ \t]*:[ \t]*(?:\n|\Z)",
     re.I,
 )
 _ORIGINAL = re.compile(
-    rf"{_RULE}(?:Original[ -]?Message|Original Appointment|Urspr\xfcngliche Nachricht|Message d'origine"
-    r"|Mensaje original|Messaggio originale|Mensagem original|Oorspronkelijk bericht)\b[^\n]*\n?",
+    rf"{_RULE}(?:Original[ -]?Message|Original Appointment|Urspr\xfcngliche Nachricht"
+    r"|Message d'origine|Mensaje original|Messaggio originale|Mensagem original"
+    r"|Oorspronkelijk bericht)\b[^\n]*\n?",
     re.I,
 )
 _FORWARDS = re.compile(

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
-from markdown_it import MarkdownIt
+from markdown_it import MarkdownIt, rules_block
 from markdown_it.common.utils import normalizeReference
+from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
 from sonar_cli.text import html, inline
@@ -22,6 +24,8 @@ from sonar_cli.text.plain import ends_sentence
 
 # Quotations and list items in one another; each level takes several of Python's stack frames.
 _NESTING = 60
+# Lines that a link's definition may take.
+_DEFINITION_LINES = 20
 # Front matter: a line of signs, fields such as "title: Kites" and a line of signs again.
 _FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(?=\S)")
 _FIELD = re.compile(r"[\w.$\"'-][^\n]{0,200}?(?::(?=[ \t\n])|[ \t]*=)|\[[^\n]*\][ \t]*\n")
@@ -70,7 +74,29 @@ def _front_matter(text: str, start: int) -> int:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable("table")
     parser.core.ruler.enableOnly(["normalize", "block"])
+    parser.block.ruler.at("reference", _definition)
     return parser
+
+
+def _definition(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Parse a link definition in few lines: the rule looks at all lines up to an empty one."""
+    last = state.lineMax
+    state.lineMax = min(last, start + _DEFINITION_LINES)
+    try:
+        return rules_block.reference(state, start, end, silent)
+    finally:
+        state.lineMax = last
+
+
+def _is_prose(paragraph: str) -> bool:
+    """Return whether indented lines read as sentences rather than as code."""
+    words = paragraph.split()
+    return (
+        len(words) >= 4
+        and words[0].lstrip("\"'\u201c\u2018\u00ab(")[:1].isupper()
+        and ends_sentence(paragraph.rstrip())
+        and not _CODE_SIGNS.search(paragraph)
+    )
 
 
 class _Reader:
@@ -102,7 +128,7 @@ class _Reader:
             elif token.type == "fence":
                 yield self.raw(token, "code")
             elif token.type == "code_block":
-                yield self.indented(token)
+                yield from self.indented(token)
             elif token.type == "html_block":
                 yield from self.html(token)
             elif token.nesting > 0 and tokens[index + 1].nesting < 0 and token.level + 3 > _NESTING:
@@ -147,19 +173,21 @@ class _Reader:
             is_last = number + 1 == (token.map or (0, 0))[0] + len(contents)
             yield at, at + len(words) if is_last else end
 
-    def indented(self, token: Token) -> Block:
-        """Return indented lines: code, unless they read as a paragraph that someone has set in."""
-        words = token.content.split()
-        prose = (
-            len(words) >= 4
-            and words[0].lstrip("\"'\u201c\u2018\u00ab(")[:1].isupper()
-            and ends_sentence(token.content.rstrip())
-            and not _CODE_SIGNS.search(token.content)
-        )
-        if not prose:
-            return self.raw(token, "code")
+    def indented(self, token: Token) -> Iterator[Block]:
+        """Yield indented lines: code, but for paragraphs that someone has set in."""
         first, last = token.map or (0, 0)
-        return self.without_marks(first, last)
+        for has_words, group in groupby(range(first, last), self.has_words):
+            numbers = list(group)
+            start, end = self.lines[numbers[0]], self.lines[numbers[-1] + 1]
+            if has_words and _is_prose(_MARKS.sub("", self.text[start:end], count=1)):
+                yield self.without_marks(numbers[0], numbers[-1] + 1)
+            elif has_words:
+                yield block(self.text, start, end, "code")
+
+    def has_words(self, number: int) -> bool:
+        """Return whether a line has more than white space and marks."""
+        start, end = self.lines[number], self.lines[number + 1]
+        return bool(_MARKS.sub("", self.text[start:end], count=1).strip())
 
     def html(self, token: Token) -> Iterator[Block]:
         """Yield what is to be read in raw HTML, or all of it as code where there is nothing."""

@@ -13,7 +13,7 @@ from sonar_cli.text.scripts import FULL_STOPS
 _SHARE = 0.25
 # A table's cell with as many words, or with fewer that end as a sentence does, is running text.
 _WORDS = 12
-_WORDS_OF_A_SENTENCE = 3
+_WORDS_OF_A_SENTENCE = 2
 
 
 @dataclass

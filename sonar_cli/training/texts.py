@@ -22,7 +22,7 @@ from sonar_cli.world import stories as world
 
 HUB = "hub:"
 # What a folder is searched for.
-ENDINGS = (".txt", ".md", ".markdown", ".html", ".htm", ".eml", ".jsonl", ".parquet")
+ENDINGS = tuple(".txt .md .markdown .html .htm .eml .srt .vtt .jsonl .parquet".split())
 
 # A text as it was read, or the number of a story: what becomes sentences in any process.
 Source = Text | int
