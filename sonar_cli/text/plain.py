@@ -20,7 +20,7 @@ _CHAPTER = re.compile(
 # brackets, notes such as [3] or a raised 2, and emoji.
 _FINAL = re.compile(
     rf"[.!?\u2026:;,\uff0c\u3001\u060c\u061b\u06d4\u1362{FULL_STOPS}]"
-    rf"(?:['\"{CLOSERS}]|\[\d{{1,3}}\]|[\u00b9\u00b2\u00b3\u2070-\u2079]"
+    rf"(?:['\"{CLOSERS}]|\[[\w ,-]{{1,24}}\]|[\u00b9\u00b2\u00b3\u2070-\u2079]"
     r"|[\s\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff])*$"
 )
 _TITLE_LENGTH = 60

@@ -70,6 +70,33 @@ def test_a_line_of_prose_is_a_sentence(call, tmp_path: Path) -> None:
     assert _encoded(call, str(file), "--split", "lines") == ["# One. Two.", "*Three*"]
 
 
+def test_subtitles_and_chats_are_read(call, tmp_path: Path) -> None:
+    file = tmp_path / "film.srt"
+    file.write_text("1\n00:00:01,000 --> 00:00:02,000\nOne day Lily found\n\n"
+                    "2\n00:00:02,000 --> 00:00:03,000\n<i>a kite.</i>\n")  # fmt: skip
+    assert _encoded(call, str(file)) == ["One day Lily found a kite."]
+    file = tmp_path / "chat.txt"
+    file.write_text("09:15 Lily: Look\n09:16 Tom: A kite\n")
+    found = ["09:15 Lily: Look", "09:16 Tom: A kite"]
+    assert _encoded(call, str(file)) == found
+    assert _encoded(call, str(file), "--input-format", "chat") == found
+
+
+def test_the_character_set_can_be_said(call, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_bytes("Zo\xeb ran.".encode("latin-1"))
+    status, out, err = call("encode", str(file))
+    assert (status, out) == (1, "")
+    assert err == (
+        f"sonar-llm: {file} is not UTF-8: byte 0xeb at offset 2; name its character set with "
+        "--encoding\n"
+    )
+    assert _encoded(call, str(file), "--encoding", "latin-1") == ["Zo\xeb ran."]
+    status, out, err = call("encode", str(file), "--encoding", "klingon")
+    assert (status, out) == (2, "")
+    assert "there is no character set 'klingon'; name it as in latin-1" in err
+
+
 @pytest.mark.parametrize("name", ["tales.jsonl", "tales"])
 def test_json_lines_are_texts_of_their_own(call, tmp_path: Path, name: str) -> None:
     file = tmp_path / name
@@ -99,7 +126,7 @@ def test_the_same_file_twice_is_two_texts(call, tmp_path: Path) -> None:
 def test_files_are_read_as_they_are_needed(tmp_path: Path, monkeypatch) -> None:
     opened: list[str] = []
 
-    def read_text(name: str) -> str:
+    def read_text(name: str, encoding: str | None = None) -> str:
         opened.append(name)
         return f"Text of {name}."
 

@@ -191,6 +191,12 @@ def test_plain_text() -> None:
         ("Chapter 12: The long way home", "heading"),
         ("A line of prose that simply goes on for much too long to be anybody's heading", "prose"),
         ("STOP THAT!", "prose"),
+        ("It rained all day.[12][a]", "prose"),
+        ("It rained all day.²", "prose"),
+        ("The boat is back! ⛵🎉", "prose"),
+        ("«Он ушёл.»", "prose"),
+        ("Նա գնաց։", "prose"),
+        ("The boat ⛵", "heading"),
     ],
 )
 def test_what_is_a_heading_of_plain_text(line: str, kind: str) -> None:
