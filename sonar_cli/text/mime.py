@@ -90,7 +90,9 @@ def _parts(message: Message) -> Iterator[Part]:
 def _part(message: Message) -> Part | None:
     """Return a part that is text by itself, or None."""
     kind = message.get_content_type()
-    if message.is_multipart() or kind not in ("text/plain", "text/html"):
+    # A mail that is said to have parts and has none is read as it is.
+    named = kind in ("text/plain", "text/html") or kind.startswith("multipart/")
+    if message.is_multipart() or not named:
         return None
     return Part(_decoded(message), kind == "text/html")
 

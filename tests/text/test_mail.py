@@ -170,6 +170,11 @@ def test_signatures_of_pgp() -> None:
     assert prose(text, "mail") == ["It is ready.", "Come.", "And bye."]
 
 
+def test_a_mail_of_parts_without_parts() -> None:
+    text = f"{HEAD}Content-Type: multipart/mixed\n\nIt is ready. Come.\n"
+    assert prose(text, "mail") == ["It is ready.", "Come."]
+
+
 def test_parts_too_deep() -> None:
     head = "Content-Type: multipart/mixed; boundary=b{0}\n\n--b{0}\n"
     text = "From: a\nTo: b\n" + "".join(map(head.format, range(1_500))) + "\nHello.\n"

@@ -67,6 +67,13 @@ def test_what_is_prose(text: str, expected: list[str]) -> None:
     assert prose(text, "markdown") == expected
 
 
+def test_nothing_is_lost_where_it_is_nested_too_deeply() -> None:
+    text = "".join("  " * depth + f"- Item {depth}.\n" for depth in range(100))
+    assert prose(text, "markdown") == [f"Item {depth}." for depth in range(100)]
+    text = "> - " * 50 + "It is deep. Very.\n\nIt is not.\n"
+    assert prose(text, "markdown") == ["It is deep.", "Very.", "It is not."]
+
+
 def test_code_is_no_prose() -> None:
     assert found("    x = run(1)\n", "markdown") == [("code", "x = run(1)")]
     assert found("<!-- Just this. -->\n", "markdown") == [("code", "<!-- Just this. -->")]
