@@ -26,7 +26,7 @@ CELLS = frozenset(["td", "th"])
 TABLE = frozenset(["table", "caption", "thead", "tbody", "tfoot", "tr", *CELLS])
 BLOCKS = frozenset(
     "address article body center dd details dialog dir div dl dt fieldset figure form".split()
-    + "frameset head hr html legend li main noscript ol p section summary ul".split()
+    + "frameset head hr html legend li main ol p section summary ul".split()
     + [*KINDS, *TABLE, *BESIDE]
 )
 # Elements whose end tag may be left out: what ends them, and what they are not looked for beyond.

@@ -13,6 +13,7 @@ from sonar_cli.text.blocks import Block, Edit, block
 from sonar_cli.text.page import Run, State, chosen, inner
 
 _ENTITY = re.compile(r"&(?:#\d{1,8}(?!\d);?|#[xX][\da-fA-F]{1,8};?|[a-zA-Z]\w{1,31};?)")
+_END = re.compile(r"</([a-zA-Z][^\s/>]*)")
 _FLAT = str.maketrans("\n\t\r\f", "    ")
 # Replaces a character that must not be seen as markup; it never gets into a block.
 _STAND_IN = "\ufdd0"
@@ -76,6 +77,7 @@ class _Reader(HTMLParser):
         self.run: Run | None = None
         self.stack = [State()]
         self.open: Counter[str] = Counter()
+        self.last_ends = {each[1].lower(): each.start() for each in _END.finditer(text)}
         self.filler = ""
         self.data_at: int | None = None
         self.tables = self.articles = 0
@@ -151,6 +153,9 @@ class _Reader(HTMLParser):
         if tag == "article":
             self.articles += 1
             state.article = self.articles
+        if state.level == 3 and not self.is_closed(tag):
+            # It would swallow the rest of the page.
+            return
         if is_block or above.level >= 2 or (state.level, state.kind) != (above.level, above.kind):
             self.stack.append(state)
             self.open[tag] += 1
@@ -162,6 +167,9 @@ class _Reader(HTMLParser):
         if self.open[tag]:
             while self.pop().name != tag:
                 pass
+        elif tag in elements.HEADINGS:
+            # As in <h1>Title</h2>.
+            self.pop_to(elements.HEADINGS, frozenset())
         if tag in elements.BLOCKS:
             self.bound(self.stack[-1])
 
@@ -181,11 +189,15 @@ class _Reader(HTMLParser):
             self.flush()
         return state
 
+    def is_closed(self, tag: str) -> bool:
+        """Return whether an end tag of this name is still to come."""
+        return self.last_ends.get(tag, -1) >= self.place()
+
     def end_implied(self, tag: str) -> None:
         """Close the elements that a block's start tag ends."""
-        while len(self.stack) > 1 and not self.stack[-1].is_block and self.stack[-1].level < 3:
+        while not self.stack[-1].is_block and not self.is_closed(self.stack[-1].name):
             self.pop()
-        if self.stack[-1].name in ("p", "title"):
+        if self.stack[-1].name == "p":
             self.pop()
         if tag in elements.ENDS_HEADING:
             self.pop_to(elements.HEADINGS, frozenset())
