@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from itertools import groupby
 from typing import Any
 
 from markdown_it import MarkdownIt, rules_block
@@ -27,7 +26,7 @@ _NESTING = 60
 # Lines that a link's definition may take.
 _DEFINITION_LINES = 20
 # Front matter: a line of signs, fields such as "title: Kites" and a line of signs again.
-_FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(?=\S)")
+_FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(?:#[^\n]*\n)*(?=\S)")
 _FIELD = re.compile(r"[\w.$\"'-][^\n]{0,200}?(?::(?=[ \t\n])|[ \t]*=)|\[[^\n]*\][ \t]*\n")
 _FRONT_LINE = re.compile(r"[ \t]*(?:#|- |[^\s:=]+[ \t]*[:=]|\n)|[ \t]+\S|[\]})-]")
 _LABEL = re.compile(r"(?<![\w\]])\[[^\[\]]+\]\[([^\[\]]+)\]")
@@ -35,7 +34,7 @@ _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]+\]:[ \t]*")
 _ALERT = re.compile(r"\[!\w+\][+-]?[ \t]*")
 _TASK = re.compile(r"\[[ xX]\][ \t]+")
 _MARKS = re.compile(r"(?:[ \t]*(?:>|[-*+](?=\s)|\d{1,9}[.)](?=\s)))*[ \t]*")
-_CODE_SIGNS = re.compile(r"[{}=<>|\\;$`]|\w\(|^\s*(?:#|//)", re.M)
+_CODE_SIGNS = re.compile(r"[{}=<>|\\;$`]|\w\(|^\s*(?:#|//|-)|\S {2,}\S", re.M)
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -128,7 +127,7 @@ class _Reader:
             elif token.type == "fence":
                 yield self.raw(token, "code")
             elif token.type == "code_block":
-                yield from self.indented(token)
+                yield self.indented(token)
             elif token.type == "html_block":
                 yield from self.html(token)
             elif token.nesting > 0 and tokens[index + 1].nesting < 0 and token.level + 3 > _NESTING:
@@ -173,21 +172,13 @@ class _Reader:
             is_last = number + 1 == (token.map or (0, 0))[0] + len(contents)
             yield at, at + len(words) if is_last else end
 
-    def indented(self, token: Token) -> Iterator[Block]:
-        """Yield indented lines: code, but for paragraphs that someone has set in."""
+    def indented(self, token: Token) -> Block:
+        """Return indented lines: code, unless someone has set paragraphs in."""
+        paragraphs = re.split(r"\n\s*\n", token.content.strip())
+        if not all(map(_is_prose, paragraphs)):
+            return self.raw(token, "code")
         first, last = token.map or (0, 0)
-        for has_words, group in groupby(range(first, last), self.has_words):
-            numbers = list(group)
-            start, end = self.lines[numbers[0]], self.lines[numbers[-1] + 1]
-            if has_words and _is_prose(_MARKS.sub("", self.text[start:end], count=1)):
-                yield self.without_marks(numbers[0], numbers[-1] + 1)
-            elif has_words:
-                yield block(self.text, start, end, "code")
-
-    def has_words(self, number: int) -> bool:
-        """Return whether a line has more than white space and marks."""
-        start, end = self.lines[number], self.lines[number + 1]
-        return bool(_MARKS.sub("", self.text[start:end], count=1).strip())
+        return self.without_marks(first, last)
 
     def html(self, token: Token) -> Iterator[Block]:
         """Yield what is to be read in raw HTML, or all of it as code where there is nothing."""

@@ -37,6 +37,7 @@ from tests.text.reading import found, prose, sources
         ("---\ntitle: Kites\nNo end follows here. It is text.\n",
          ["title: Kites No end follows here.", "It is text."]),
         ("---\ntitle: Kites\ntags:\n- a\n---\nHello there.\n", ["Hello there."]),
+        ("---\n# Of the page.\ntitle: Kites\n---\nHello there.\n", ["Hello there."]),
         ('+++\ntitle = "Kites"\n+++\nHello there.\n', ["Hello there."]),
         # A fence ends with what it stands in.
         ("> See:\n> ```\n> a = 1\n\nAll is well.\n", ["See:", "All is well."]),
@@ -76,6 +77,8 @@ def test_nothing_is_lost_where_it_is_nested_too_deeply() -> None:
 
 def test_code_is_no_prose() -> None:
     assert found("    x = run(1)\n", "markdown") == [("code", "x = run(1)")]
+    text = "    Usage: fly [KITE]\n\n    Fly a kite, or two of them.\n"
+    assert {kind for kind, _ in found(text, "markdown")} == {"code"}
     assert found("<!-- Just this. -->\n", "markdown") == [("code", "<!-- Just this. -->")]
 
 
