@@ -442,11 +442,47 @@ def test_edits_of_edits_keep_their_places() -> None:
     assert places == {"0": 100, "5": 105, "7": 107, "8": 108, "9": 109}
 
 
+_PIECES = [
+    *(
+        "a",
+        "It is so. ",
+        "\n",
+        "\n\n",
+        "\r",
+        "    ",
+        "- ",
+        "> ",
+        "1. ",
+        "*",
+        "_",
+        "`",
+        "```",
+        "[",
+        "](b)",
+    ),
+    *(
+        "<b>",
+        "</b>",
+        "<p>",
+        "<div>",
+        "</div>",
+        "<td>",
+        "<!--",
+        "-->",
+        "<h1>",
+        "<span hidden>",
+        "&amp;",
+    ),
+    *("From: a\n", "Sent: b\n", "To: c\n", "-- \n", "---\n", "\ud83d", "\0", "\ufeff", "é"),
+    *("00:00:01,000 --> 00:00:02,000\n", "09:15 Ann: "),
+]
 _MARKS = st.text(st.sampled_from("ab. \n\t#>*_`|-[](){}<>!&;:\\=~1\"'"), max_size=60)
+_JOINED = st.lists(st.sampled_from(_PIECES), max_size=30).map("".join)
+_FORMATS = ["text", "markdown", "html", "mail", "subtitles", "chat"]
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.one_of(st.text(max_size=60), _MARKS), st.sampled_from(["text", "markdown", "mail"]))
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=60), _MARKS, _JOINED), st.sampled_from(_FORMATS))
 def test_any_text_has_passages_in_order_within_it(text: str, format: Format) -> None:
     last = 0
     for each in passages(text, format):
@@ -454,10 +490,3 @@ def test_any_text_has_passages_in_order_within_it(text: str, format: Format) -> 
         assert each.text.strip()
         assert last <= each.start < each.end <= len(text)
         last = each.start
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.one_of(st.text(max_size=60), _MARKS))
-def test_any_page_can_be_read(text: str) -> None:
-    for each in passages(text, "html"):
-        assert 0 <= each.start < each.end <= max(len(text), 1)
