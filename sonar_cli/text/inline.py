@@ -27,10 +27,10 @@ _BRACKET = re.compile(r"[\[\]]")
 _BREAK = re.compile(r"<br\b", re.I)
 _ESCAPED = re.compile(r"\\[!-/:-@\[-`{-~\n]")
 # Characters that are parsed at a time. Some markup takes the square of its length, so a longer
-# paragraph is parsed in parts that end at a line's end or at a space.
-_PART = 4_000
+# paragraph is parsed in parts that end with a line, a sentence or a word.
+_PART = 16_000
 # Brackets in brackets, beyond which they are text: each one is looked for to the end of the part.
-_BRACKETS = 30
+_BRACKETS = 15
 
 
 def edits(content: str, references: dict[str, Any]) -> Iterator[Edit]:
@@ -58,8 +58,10 @@ def _cut(content: str, start: int) -> int:
     limit = start + _PART
     if limit >= len(content):
         return len(content)
-    stop = max(content.rfind("\n", start, limit), start)
-    return (stop if stop > start else max(content.rfind(" ", start, limit), limit - 1)) + 1
+    for end in ("\n", ". ", " "):
+        if (found := content.rfind(end, start + _PART // 2, limit)) >= 0:
+            return found + len(end)
+    return limit
 
 
 def _marks(content: str, references: dict[str, Any]) -> list[Edit]:

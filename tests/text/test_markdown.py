@@ -68,6 +68,11 @@ def test_what_is_prose(text: str, expected: list[str]) -> None:
     assert prose(text, "markdown") == expected
 
 
+def test_a_long_line_is_cut_between_its_marks() -> None:
+    text = "See [the *old* page](http://example.org/a) now. " * 2_000
+    assert set(prose(text, "markdown")) == {"See the old page now."}
+
+
 def test_nothing_is_lost_where_it_is_nested_too_deeply() -> None:
     text = "".join("  " * depth + f"- Item {depth}.\n" for depth in range(100))
     assert prose(text, "markdown") == [f"Item {depth}." for depth in range(100)]
