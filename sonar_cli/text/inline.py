@@ -30,7 +30,7 @@ _ESCAPED = re.compile(r"\\[!-/:-@\[-`{-~\n]")
 # paragraph is parsed in parts that end with a line, a sentence or a word.
 _PART = 16_000
 # Brackets in brackets, beyond which they are text: each one is looked for to the end of the part.
-_BRACKETS = 15
+_BRACKETS = 8
 
 
 def edits(content: str, references: dict[str, Any]) -> Iterator[Edit]:
@@ -67,7 +67,8 @@ def _cut(content: str, start: int) -> int:
 def _marks(content: str, references: dict[str, Any]) -> list[Edit]:
     """Return the edits of all markup, in order; of some nested markup one edit holds others."""
     env: dict[str, Any] = {"references": references, "edits": [], "delimiters": []}
-    env["links"] = _depth(content) <= _BRACKETS
+    has_links = bool(references) or "](" in content
+    env["links"] = has_links and _depth(content) <= _BRACKETS
     parser = _parser()
     parser.inline.parse(content, parser, env, [])
     found: list[Edit] = env["edits"]
