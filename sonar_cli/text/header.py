@@ -27,7 +27,7 @@ _LABEL = re.compile(rf"[ \t*_]*(?:{_FROM}|{_OTHERS})[*_\xa0 ]*[:\uff1a]", re.I)
 # Lines of a copied header that are looked at, and how many of them must be labelled.
 _LINES = 12
 _LABELS = 3
-_QUOTED = re.compile(r"[ \t]*>")
+QUOTED = re.compile(r"[ \t]*>")
 # An attribution line: "On Monday, 3 March, Ann <ann@host> wrote:". The first alternative spans up
 # to three lines, and only a quotation, an empty line or the end may follow. The second is any line
 # with "wrote:" that a quotation follows.
@@ -53,7 +53,7 @@ def is_mail(sample: str) -> bool:
         return True
     lines = sample.splitlines()
     starts = [0, *(each.end() for each in re.finditer("\n", sample))]
-    return sum(bool(_QUOTED.match(line)) for line in lines) >= 2 and any(
+    return sum(bool(QUOTED.match(line)) for line in lines) >= 2 and any(
         ATTRIBUTION.match(sample, at) for at in starts
     )
 

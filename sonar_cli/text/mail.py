@@ -9,7 +9,7 @@ from dataclasses import replace
 from sonar_cli.text import header, html, mime, plain
 from sonar_cli.text.blocks import Block, Kind, block
 from sonar_cli.text.charsets import even
-from sonar_cli.text.header import ATTRIBUTION
+from sonar_cli.text.header import ATTRIBUTION, QUOTED
 
 _RULE = r"[ \t]*[-_]{2,}[ \t]*"
 _FORWARDED = re.compile(
@@ -31,7 +31,6 @@ _FORWARDS = re.compile(
 )
 _SIGNED = re.compile(r"-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:[\w-]+:[^\n]*\n)*")
 _ARMOUR = re.compile(r"-----BEGIN (PGP [A-Z ]+|[A-Z ]*CERTIFICATE|PKCS7)-----[ \t]*(?:\n|\Z)")
-_QUOTED = re.compile(r"[ \t]*>")
 _MARKS = re.compile(r"^[ \t>]+", re.M)
 _SIGNATURES = ("--", "- --")
 
@@ -100,7 +99,7 @@ def _runs(text: str, start: int, forwards: bool) -> Iterator[tuple[Kind, int, in
                 inside, until, rest = special
             elif rest == "prose" and line[0].rstrip() in _SIGNATURES:
                 inside = rest = "signature"
-            elif rest == "prose" and _QUOTED.match(line[0]):
+            elif rest == "prose" and QUOTED.match(line[0]):
                 inside = "quoted"
         own = own or (inside == "prose" and bool(re.search(r"\w", line[0])))
         if inside != kind:
