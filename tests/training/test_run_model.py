@@ -63,7 +63,7 @@ def test_what_comes_out_loads_and_writes(trained: Path) -> None:
     assert found.codec.tokenizer.languages == ("eng_Latn",)
     config = found.predictor.config
     assert config.add_begin and config.summary_cue == SUMMARY_CUE
-    assert config.drawing == recipes.read("mini").predictor.drawing != Drawing()
+    assert config.drawing == Drawing(token_temperature=1.0, candidates=4, top_p=0.78, seed=0)
     assert config.trained_len is not None and 8 <= config.trained_len <= len(BEATS)
     options = GenerationOptions(sentences=2, beam_size=1, max_tokens=8)
     assert list(generate(found, ["One day Lily found a kite."], options))[-1].stop_reason
