@@ -6,9 +6,10 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from sonar_cli.text import scripts
-from sonar_cli.text.scripts import Rules
-from sonar_cli.text.sentences import Sentence, Span, collapse, spans_of, stand_in, trim
+from sonar_cli.text import marks, scripts
+from sonar_cli.text.lines import Span, trim
+from sonar_cli.text.rules import Rules
+from sonar_cli.text.sentences import Sentence, collapse, spans_of, stand_in
 
 # Characters after the possible end of a sentence that are enough to judge it.
 _CONTEXT = 40
@@ -109,7 +110,7 @@ def _whole_grapheme(
     """Move a reach inside the first grapheme (an emoji of many parts) to its end, if that fits."""
     far = min(len(source), 2 * reach - begin + 32)
     places = (
-        place for place in range(begin + 1, far + 1) if scripts.is_boundary(source, place, begin)
+        place for place in range(begin + 1, far + 1) if marks.is_boundary(source, place, begin)
     )
     end = next(places, reach)
     return end if end > reach and measure(begin, end) <= limit else reach
@@ -126,7 +127,7 @@ def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
 
     def nearest(places: Iterable[int]) -> int | None:
         fit = (
-            place for place in places if place > begin and scripts.is_boundary(source, place, begin)
+            place for place in places if place > begin and marks.is_boundary(source, place, begin)
         )
         return min(fit, key=lambda place: abs(place - aim), default=None)
 
@@ -136,16 +137,16 @@ def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
     ends = [end for _, end in spans_of(source, begin, ahead, rules)]
     if (best := nearest(end for end in ends[:-1] if end <= reach)) is not None:
         return best
-    for pattern in scripts.CLAUSES:
+    for pattern in marks.CLAUSES:
         matches = pattern.finditer(source, low, min(reach + 1, len(source)))
         if (best := nearest(m.end() for m in matches if low < m.end() <= reach)) is not None:
             return best
     # No space in the second half of the piece: one in the first half beats a cut inside a word.
-    if not scripts.SPACELESS_PAIR.match(source, reach - 1):
-        spaces = [m.end() for m in scripts.SPACE.finditer(source, begin, reach)]
+    if not marks.SPACELESS_PAIR.match(source, reach - 1):
+        spaces = [m.end() for m in marks.SPACE.finditer(source, begin, reach)]
         if (best := nearest(spaces[-1:])) is not None:
             return best
-    soft = (m.end() for m in scripts.SOFT.finditer(source, low, reach))
+    soft = (m.end() for m in marks.SOFT.finditer(source, low, reach))
     if (best := nearest(soft)) is not None:
         return best
     return _between_characters(source, begin, aim, reach)
@@ -153,6 +154,6 @@ def _cut(source: str, begin: int, reach: int, rules: Rules) -> int:
 
 def _between_characters(source: str, begin: int, aim: int, reach: int) -> int:
     for place in chain(range(aim, begin, -1), range(aim + 1, reach + 1)):
-        if scripts.is_boundary(source, place, begin):
+        if marks.is_boundary(source, place, begin):
             return place
     return reach

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 from sonar_cli.text import html, inline
 from sonar_cli.text.blocks import Block, Kind, block, of_lines
-from sonar_cli.text.plain import ends_sentence
+from sonar_cli.text.lines import ends_sentence
 
 # Quotations and list items in one another; each level takes several of Python's stack frames.
 _NESTING = 60

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from sonar_cli.text import elements
 from sonar_cli.text.blocks import Kind
-from sonar_cli.text.plain import ends_sentence
-from sonar_cli.text.scripts import FULL_STOPS
+from sonar_cli.text.lines import ends_sentence
+from sonar_cli.text.marks import FULL_STOPS
 
 # The share of a page's prose that its <main> or only <article> must have to be read alone.
 _SHARE = 0.25

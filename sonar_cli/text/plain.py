@@ -6,22 +6,14 @@ import re
 from collections.abc import Iterator
 
 from sonar_cli.text.blocks import Block, Kind, block
-from sonar_cli.text.scripts import CLOSERS, FULL_STOPS
+from sonar_cli.text.lines import GAP, ends_sentence
 
-_GAP = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
 _WORDLESS = re.compile(r"[\W_]*")
 _UNDERLINED = re.compile(r"[^\n]+\n[ \t]*([=\-~*^])\1{2,}[ \t]*")
 _CHAPTER = re.compile(
     r"(?:chapter|book|part|volume|act|scene|section|appendix|prologue|epilogue|preface|contents)\b"
     r"[^a-z]{0,40}\.?$|(?:[ivxlcdm]+|\d+(?:\.\d+)*)\.?$|\d+(?:\.\d+)*\.?[ \t]+[^\W\d_][^.!?]*$",
     re.I,
-)
-# A mark that ends a sentence or a part of one, with what may follow it there: closing quotes and
-# brackets, notes such as [3] or a raised 2, and emoji.
-_FINAL = re.compile(
-    rf"[.!?\u2026:;,\uff0c\u3001\u060c\u061b\u06d4\u1362{FULL_STOPS}]"
-    rf"(?:['\"{CLOSERS}]|\[[\w ,-]{{1,24}}\]|[\u00b9\u00b2\u00b3\u2070-\u2079]"
-    r"|[\s\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff])*$"
 )
 _TITLE_LENGTH = 60
 _HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad][ \t]*\r?\n[ \t]*(?=[^\W\d_])")
@@ -39,7 +31,7 @@ def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]
     """
     end = len(text) if end is None else end
     while start < end:
-        gap = _GAP.search(text, start, end)
+        gap = GAP.search(text, start, end)
         stop = gap.start() if gap else end
         if not _WORDLESS.fullmatch(text, start, stop):
             kind = _kind(text[start:stop])
@@ -50,15 +42,6 @@ def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]
             )
             yield block(text, start, stop, kind, edits)
         start = gap.end() if gap else end
-
-
-def ends_sentence(text: str) -> bool:
-    """Return whether a text ends as a sentence or a part of one does.
-
-    >>> [ends_sentence(text) for text in ("It rained.[3]", "We won! \U0001f389", "The Kite Book")]
-    [True, True, False]
-    """
-    return bool(_FINAL.search(text[-200:]))
 
 
 def _kind(paragraph: str) -> Kind:

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sonar_cli.text.scripts import Rules
+from sonar_cli.text.rules import Rules
 
 if TYPE_CHECKING:
     from nltk.tokenize.punkt import PunktSentenceTokenizer
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def tokenizer(rules: Rules) -> PunktSentenceTokenizer:
     """Return Punkt for a language's rules.
 
-    Its parameters are those of NLTK's trained model if the data is on this machine, else the word
-    lists of `rules`.
+    Its parameters are those of NLTK's trained model if the data is on this machine, with the
+    abbreviations of `rules`, else all word lists of `rules`.
     """
     import nltk.data
     from nltk.tokenize.punkt import (
@@ -36,17 +36,14 @@ def tokenizer(rules: Rules) -> PunktSentenceTokenizer:
         punkt = PunktTokenizer(rules.model)
     except LookupError:
         parameters = PunktParameters()
-        parameters.abbrev_types.update(rules.abbreviations)
         parameters.sent_starters.update(rules.starters)
         parameters.collocations.update((word, "##number##") for word in rules.before_numbers)
         for word in rules.starters:
             parameters.add_ortho_context(word, _ORTHO_BEG_UC | _ORTHO_MID_LC)
         punkt = PunktSentenceTokenizer(parameters)
-    variables = PunktLanguageVars()
-    if not rules.english:
-        punkt._params.abbrev_types.update(rules.abbreviations)
-        closing = {"re_boundary_realignment": rules.closing}
-        variables = type("LanguageVars", (PunktLanguageVars,), closing)()
+    punkt._params.abbrev_types.update(rules.abbreviations)
+    closing = {"re_boundary_realignment": rules.closing}
+    variables = type("LanguageVars", (PunktLanguageVars,), closing)()
     # NLTK compiles these patterns with a time limit, which a busy machine may exceed: use `re`.
     flags = re.UNICODE | re.VERBOSE
     variables._re_period_context = re.compile(variables.period_context_re().pattern, flags)

@@ -1,220 +1,18 @@
-"""Rules for sentence boundaries by language and script: the tables that `sentences` uses.
+"""The words of each language by which its sentences are split, and the rules made of them.
 
 A language is a FLORES-200 code such as `fra_Latn`; an unknown language gets the rules of its
-script. First come characters and marks, then the words of each language. `rules` combines them.
+script.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from dataclasses import dataclass
 from functools import cache
 
-# Chinese and Japanese characters and punctuation: no space is written between two of these.
-WIDE = (
-    "\u2e80-\u2fdf\u3001-\u312f\u3190-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe10-\ufe1f\ufe30-\ufe4f"
-    "\uff01-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
-)
-# All scripts written without spaces between words: those of `WIDE`, Thai, Lao, Tibetan, Burmese and
-# Khmer.
-SPACELESS = WIDE + "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"
-# A line break between characters of these scripts, or after the zero width space that can separate
-# their words: it stands for no space.
-UNSPACED_BREAK = re.compile(rf"(?<=[{SPACELESS}\u200b])[^\S\n]*\n\s*(?=[{SPACELESS}])")
+from sonar_cli.text.english import ENGLISH
+from sonar_cli.text.marks import marks
+from sonar_cli.text.rules import Rules, closing_marks
 
-# Marks that end a sentence in any context: Chinese and Japanese, danda, Arabic, Armenian,
-# Ethiopic, Khmer, Burmese, Sinhala, Ol Chiki, Meetei Mayek, and the Greek question mark.
-FULL_STOPS = "。！？｡︒﹒﹖﹗।॥؟։።፧፨៕။෴᱾᱿꯫\u037e"
-SHADS = "།༎༏༐༑"
-# Closing quotes and brackets, and invisible format characters that belong to the text before them.
-_BIDI = "\u200b-\u200f\u202c\u2060\u2069"
-CLOSERS = rf"”’»)\]}}〉》」』】〕〗〙〛）］｝｣＂＇{_BIDI}\ufe0e\ufe0f"
-
-# The ends of sentences that need no Punkt. `re` finds the one class at the beginning fast; then the
-# look-behinds check which mark it was, and in what context.
-_MARKS = r"""
-[{first}]
-(?: (?<=[{full}])
-  | (?<=۔)(?!\d) | (?<=\D۔)                     # not a decimal point
-  | (?<=។)(?!ល។)                                # ។ល។ is "and so on"
-  | (?<=፡)፡ | (?<=[\u1200-\u135a]:):            # two word spaces for a full stop
-  | (?<=[{shad}])(?:\s*[{shad}])*
-  | (?<=[^0-9A-Za-z０-９Ａ-Ｚａ-ｚ]．)(?![0-9０-９])
-  | (?:(?<=[{wide}][!?‼⁇⁈⁉])[!?‼⁇⁈⁉]*|(?<=[{wide}]\.)(?!\.))(?=["'{closers}]*[{wide}\s])
-  | (?<=[.!?…])(?=[¿¡])
-  | (?<=[^.!?…][.!?…])[.!?…]*["'{closers}]*[{bidi}]+(?=\s|$)
-  {extra}
-)
-[{full}.!?…‼۔]*
-(?:\s*\d[\d.-]{{0,6}}\s*॥)?                      # a verse's number
-[{closers}]*
-(?:\s»(?=[\s,;.]|$)[{closers}]*)?                # « French quotes »
-"""
-
-
-@cache
-def _marks(extra: str = "") -> re.Pattern[str]:
-    first = f"{FULL_STOPS}{SHADS}۔។፡:．.!?…‼⁇⁈⁉" + (";" if ";" in extra else "")
-    pattern = _MARKS.format(
-        first=first,
-        full=FULL_STOPS,
-        shad=SHADS,
-        wide=WIDE,
-        closers=CLOSERS,
-        bidi=_BIDI,
-        extra=extra,
-    )
-    return re.compile(pattern, re.VERBOSE)
-
-
-# What continues a sentence after a quotation: と, って, "he said", another mark.
-AFTER_QUOTE = re.compile(
-    r"と(?![てきころうもに])|って|など|なんて|[^，。！？…：“”「」\s]{0,8}?[说說道问問喊叫答][道着著]?[，。！？]"
-)
-# The beginnings of list items in Chinese and Japanese: 1、 （二） ① ・
-ITEM = re.compile(
-    r"[・●○■□◆◇※]\s*\S|[①-⑳]\s*\S|[0-9０-９]{1,3}[、．]\s*\S|[（(]?[一二三四五六七八九十]{1,3}[、）)]\S"
-)
-
-# Where a long sentence may be cut, in order of preference: clause marks, commas, spaces. A piece
-# may end where a match ends.
-SPACE = re.compile(r"(?<=\S)(?=\s)")
-_AFTER = rf"[\"'{CLOSERS}]*"
-CLAUSES = (
-    re.compile(rf"(?:[;:·\u0387]{_AFTER}(?=\s)|[；：؛፤፦៖{SHADS}—―]+{_AFTER}|\s[-–](?=\s))"),
-    re.compile(rf"(?:,{_AFTER}(?=\s)|[、，､،፣፥၊՝]{_AFTER})"),
-    SPACE,
-)
-# Cuts where there is no space: after a tsheg, zero width space, slash, underscore or hyphen.
-SOFT = re.compile(r"[་\u200b/_-]+")
-SPACELESS_PAIR = re.compile(rf"[{SPACELESS}]{{2}}")
-# White space between two Thai or Lao letters, not beside a number or a repetition mark (ๆ).
-SPACE_BETWEEN_LETTERS = re.compile(
-    r"(?<=[\u0e01-\u0e2e\u0e30-\u0e45\u0e47-\u0e4e\u0e81-\u0eae\u0eb0-\u0ec4\u0ec8-\u0ecd"
-    r"\u0edc-\u0edf\"”)])[^\S\n]+(?=[\u0e01-\u0e2e\u0e40-\u0e44\u0e81-\u0eae\u0ec0-\u0ec4"
-    r"\u0edc-\u0edf\"“(])"
-)
-
-
-def is_boundary(text: str, index: int, start: int = 0) -> bool:
-    """Tell whether a text can be cut before `index` without splitting a grapheme cluster.
-
-    A grapheme cluster is what a reader sees as one character. The rules are a simple form of those
-    in Unicode's UAX #29. `start` is an earlier index that is known to be a boundary.
-
-    >>> [is_boundary("e\\u0301a", index) for index in (1, 2)]
-    [False, True]
-    """
-    if not start < index < len(text):
-        return True
-    before, after = text[index - 1], text[index]
-    if after.isspace():
-        return unicodedata.category(text[index + 1 : index + 2] or " ")[0] != "M"
-    if _extends_cluster(after):
-        return before.isspace() and unicodedata.category(after) == "Cf"
-    # A zero width joiner and a virama (combining class 9) join the characters on both sides.
-    if before == "\u200d" or unicodedata.combining(before) == 9:
-        return False
-    if "\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff":
-        return False
-    return not (_is_regional(before) and _is_regional(after) and _splits_flag(text, index, start))
-
-
-def _extends_cluster(char: str) -> bool:
-    """Tell whether a character continues a grapheme cluster: a mark, a joiner, a skin tone."""
-    if unicodedata.category(char)[0] == "M":
-        return True
-    if unicodedata.category(char) == "Cf":
-        return char not in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"  # these open a run of text
-    return (
-        "\U0001f3fb" <= char <= "\U0001f3ff"  # skin tones
-        or "\u1160" <= char <= "\u11ff"  # Hangul vowels and final consonants
-        or char in "\u0e33\u0eb3\uff9e\uff9f"  # Thai and Lao am, half-width voicing
-    )
-
-
-def _is_regional(char: str) -> bool:
-    return "\U0001f1e6" <= char <= "\U0001f1ff"
-
-
-def _splits_flag(text: str, index: int, start: int) -> bool:
-    """Tell whether a cut splits a flag, a pair of regional indicators: an odd number is before."""
-    first = index
-    while first > start and _is_regional(text[first - 1]):
-        first -= 1
-    return (index - first) % 2 == 1
-
-
-def _closing(inward: str = "") -> re.Pattern[str]:
-    """Return the pattern of closing marks that Punkt moves back to the sentence before.
-
-    `inward` is « for languages that quote »so«. Elsewhere « opens a quotation, in French with a
-    space behind it.
-    """
-    return re.compile(
-        rf"[\"')\]}}\u2018\u2019\u201c\u201d\xbb{inward}]+?(?:\s+|(?=--)|$)", re.MULTILINE
-    )
-
-
-ELLIPSIS = re.compile(r"…|(?<=\.\.)\.")
-_CLOSING = _closing()
-_ANY_MARKS = _marks()
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How to split the sentences of one language.
-
-    For Punkt: `model` names its trained parameters in NLTK's data, "" for none. `abbreviations` are
-    in lower case, without the final full stop; those in `before_numbers` count only before a
-    number. `starters` begin a sentence if they have a capital after an abbreviation. `closing`
-    matches the marks that belong to the sentence before.
-
-    `marks` matches marks that end a sentence in any context. `goes_on` is searched in the end of a
-    sentence, a line break, and the beginning of the next: a match says that they are one. `spaces`
-    is set if a space can end a sentence; it matches the words before which that is unlikely.
-    """
-
-    model: str
-    abbreviations: tuple[str, ...] = ()
-    starters: tuple[str, ...] = ()
-    before_numbers: tuple[str, ...] = ()
-    closing: re.Pattern[str] = _CLOSING
-    marks: re.Pattern[str] = _ANY_MARKS
-    goes_on: re.Pattern[str] | None = None
-    spaces: re.Pattern[str] | None = None
-    english: bool = False
-
-
-ENGLISH = Rules(
-    "english",
-    # Lower case, without the final full stop, as Punkt keeps them.
-    tuple(
-        """
-a.d a.m approx apr assoc aug ave b.a b.c b.sc bldg blvd brig c capt cf cmdr co col comdr
-corp cpl dec dept dist dr e.g esp est etc ext feb fig figs ft gov hr hrs i.e
-inc jan jr jul jun lt ltd m.a m.d maj messrs mg mme mr mrs ms msgr mt n.b nov oct
-op p.m p.s ph.d pp prof pt pvt rep rev sec sen sep sept sgt sr st vol vols vs u.k u.n u.s u.s.a
-univ
-""".split()
-    ),
-    # Words in lower case inside a sentence: with a capital after a full stop they begin one.
-    tuple(
-        """
-a about after again all also an and another are as at away because before but by can come could
-did do does down during each even every everybody everyone finally first for from had has have he
-her here his how however i if in inside instead is it its just last later let like many maybe more
-most my never next no nobody not nothing now of on once one only or our out outside over perhaps
-please several she since so some somebody soon still suddenly that the their then there these they
-this those though through to together too two under until up upon very was we well were what when
-where which while who why will with without would yes yet you your
-""".split()
-    ),
-    # Abbreviations only before a number, as in "No. 5".
-    tuple("no nos art chap sect".split()),
-    english=True,
-)
 # language -> the name of its model in NLTK's punkt_tab data
 MODELS = dict(
     pair.split(":")
@@ -435,8 +233,8 @@ def rules(lang: str) -> Rules:
         own or ("" if cased else "english"),
         (*listed, *guest),
         tuple(STARTERS.get(code, "").split()) if cased else ENGLISH.starters,
-        closing=_closing("«") if code in _QUOTED_INWARD else _CLOSING,
-        marks=_marks(MARKS.get(script, "")),
+        closing=closing_marks("«") if code in _QUOTED_INWARD else closing_marks(),
+        marks=marks(MARKS.get(script, "")),
         goes_on=re.compile(pattern),
         spaces=re.compile(conjunctions) if conjunctions else None,
     )

@@ -9,32 +9,26 @@ otherwise; nothing is downloaded.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Protocol
 
 from sonar_cli.options import SplitMode
-from sonar_cli.text import punkt, scripts
-from sonar_cli.text.scripts import Rules
+from sonar_cli.text import marks, punkt, scripts
+from sonar_cli.text.lines import GAP, Span, blocks, lines, trim
+from sonar_cli.text.rules import Rules
 
-Span = tuple[int, int]
-
-_LINE = re.compile(r"[^\n]+")
-_PARAGRAPH = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
-_ITEM = re.compile(r"(?:[-*+\u2022\u2013\u2014]|\(?\d{1,3}[.)]|\(?[a-z]\))[^\S\n]+\S")
-_FINAL = re.compile(rf"[.!?\u2026:;,、，،؛۔{scripts.FULL_STOPS}][\"'\u201d\u2019\u00bb)\]」』）]*$")
 _CLOSED_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb)\]]+$")
+# The mark of a list item by itself.
+_ITEM = re.compile(r"(?:[•⁃]\s?)?\(?(?:\d{1,3}|[a-z])[.)]{1,2}")
 _FOR_PUNKT = re.compile(r"[.!?]")
-_NON_SPACE = re.compile(r"\S")
 _WORD = re.compile(r"\w")
 _LETTER = re.compile(r"[^\W\d_]")
 # Chinese and Japanese sentences follow each other without a space.
 _UNSPACED = re.compile(
-    rf"[{scripts.WIDE}][”’\"')]*\n[“‘\"'(]*[{scripts.WIDE}]|[\u3001-\u303f\uff01-\uff65][”’\"')]*\n"
+    rf"[{marks.WIDE}][”’\"')]*\n[“‘\"'(]*[{marks.WIDE}]|[\u3001-\u303f\uff01-\uff65][”’\"')]*\n"
 )
-_TITLE_LENGTH = 60
 # Characters that Punkt gets at a time.
 _WINDOW = 1 << 14
 # The least length, in characters, of a sentence that ends at a space (Thai, Lao) or at a single
@@ -86,12 +80,12 @@ def iter_split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> I
     """
     text = stand_in(text)
     if mode == "lines":
-        for number, (start, end) in enumerate(_lines(text, 0, len(text))):
+        for number, (start, end) in enumerate(lines(text, 0, len(text))):
             yield Sentence(collapse(text[start:end]), start, end, number, True)
         return
     rules = scripts.rules(lang)
     for number, (begin, stop) in enumerate(_paragraphs(text)):
-        for line, block in enumerate(_blocks(text, begin, stop, rules)):
+        for line, block in enumerate(blocks(text, begin, stop, rules)):
             first = line > 0
             for start, end in spans_of(text, *block, rules):
                 yield Sentence(collapse(text[start:end]), start, end, number, first)
@@ -141,66 +135,17 @@ def stand_in(text: str) -> str:
 def collapse(text: str) -> str:
     """Return the text with white space collapsed, as in `Sentence.text`."""
     if "\n" in text:
-        text = scripts.UNSPACED_BREAK.sub("", text)
+        text = marks.UNSPACED_BREAK.sub("", text)
     return " ".join(text.split())
-
-
-def _lines(text: str, start: int, end: int) -> Iterator[Span]:
-    for match in _LINE.finditer(text, start, end):
-        if trimmed := trim(text, *match.span()):
-            yield trimmed
 
 
 def _paragraphs(text: str) -> Iterator[Span]:
     start = 0
-    for match in chain(_PARAGRAPH.finditer(text), [None]):
+    for match in chain(GAP.finditer(text), [None]):
         end = match.start() if match else len(text)
         if trimmed := trim(text, start, end):
             yield trimmed
         start = match.end() if match else end
-
-
-def _blocks(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
-    """Cut a paragraph before list items and after a title line; wrapped lines stay together."""
-    begin = start
-    for (line, stop), (following, next_stop) in pairwise(_lines(text, start, end)):
-        if (
-            _ITEM.match(text, following)
-            or (line == start and _is_title(text, (line, stop), (following, next_stop), end))
-            or rules.spaces
-            or (not rules.english and _begins_anew(text, stop, following))
-        ):
-            yield begin, stop
-            begin = following
-    yield begin, end
-
-
-def _is_title(text: str, first: Span, second: Span, end: int) -> bool:
-    """Tell whether a paragraph's first line is a title.
-
-    A title is short and has no final mark, while the paragraph ends with one. Both lines begin with
-    a capital, the second perhaps after a quote; in a script without capitals, the second line is
-    more than twice as long as the title.
-    """
-    if first[1] - first[0] > _TITLE_LENGTH or _FINAL.search(text, *first):
-        return False
-    line, rest = text[slice(*first)], text[second[0]]
-    # The last characters suffice to find the final mark.
-    if not _FINAL.search(text, max(second[0], end - 80), end):
-        return False
-    if line[:1].isupper():
-        return rest.isupper() or rest in "\"'\u201c\u2018\u00ab"
-    caseless = unicodedata.category(line[0]) == "Lo"
-    return caseless and 2 * len(line) < min(_TITLE_LENGTH, second[1] - second[0])
-
-
-def _begins_anew(text: str, stop: int, following: int) -> bool:
-    """Tell whether a Chinese or Japanese line is indented, a list item, or a line of dialogue."""
-    return (
-        "\u3000" in text[stop:following]
-        or scripts.ITEM.match(text, following) is not None
-        or (text[following] in "「『" and text[stop - 1] in "」』。！？")
-    )
 
 
 def spans_of(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
@@ -250,14 +195,14 @@ def _after_quotes(text: str, begin: int, cut: int, end: int) -> int:
 
 
 def _ends_here(text: str, begin: int, match: re.Match[str], cut: int) -> bool:
-    if text[cut] in "、，,;；:：،؛…" or not scripts.is_boundary(text, cut):
+    if text[cut] in "、，,;；:：،؛…" or not marks.is_boundary(text, cut):
         return False
-    if scripts.ELLIPSIS.match(text, match.start()):
+    if marks.ELLIPSIS.match(text, match.start()):
         letter = _LETTER.search(text, cut, cut + 8)
         return letter is not None and letter[0].isupper()
-    if match[0] in scripts.SHADS:  # a single shad may also end only a clause
+    if match[0] in marks.SHADS:  # a single shad may also end only a clause
         return cut - begin >= _LENGTH_AT_SHAD
-    return text[cut - 1] not in "」』”’\"'" or not scripts.AFTER_QUOTE.match(text, cut)
+    return text[cut - 1] not in "」』”’\"'" or not marks.AFTER_QUOTE.match(text, cut)
 
 
 def _punkt_spans(text: str, start: int, end: int, rules: Rules) -> Iterator[Span]:
@@ -307,26 +252,24 @@ def _overlap(text: str, begin: int, stop: int) -> int:
 def _goes_on(text: str, before: Span, after: Span, rules: Rules) -> bool:
     """Tell whether two sentences that Punkt found are one.
 
-    They are one if the first ends with a quote or bracket and the second begins in lower case, if
-    the first is only the number of a list item ("1."), or if the second has no word ("!?").
+    They are one if the first is only the number of a list item ("1."), if the second has no word
+    ("!?") or begins in lower case while the first begins with a capital or ends with a quote or
+    bracket, or if the language's rules say so.
     """
     # Only the end, so that a sentence joined from many parts is not read again for each of them.
     head = text[max(before[0], before[1] - 9) : before[1]]
-    if re.fullmatch(r"\(?\d{1,3}[.)]", head) or not _WORD.search(text, *after):
+    if _ITEM.fullmatch(head) or not _WORD.search(text, *after):
         return True
     if _CLOSED_END.search(head) and text[after[0]].islower():
         return True
-    return not rules.english and _goes_on_outside_english(text, before, after, rules)
-
-
-def _goes_on_outside_english(text: str, before: Span, after: Span, rules: Rules) -> bool:
-    """Tell the same for languages other than English, by rules that Punkt lacks for them."""
     tail = text[after[0] : min(after[1], after[0] + 40)]
     if before[1] == after[0] and text[before[1] - 1] in ".!?" and tail[0] in "\"'”’»“«)]}":
         return True
-    # If the first begins with a capital, a lower-case letter, even after a dash, continues it.
+    # If the first begins with a capital, a lower-case letter, even after a dash, continues it; but
+    # iPhone is a name.
     first = _LETTER.search(text, before[0], min(before[1], before[0] + 40))
-    if first and first[0].isupper() and tail.lstrip("—–- \u00a0")[:1].islower():
+    word = tail.lstrip("—–- \u00a0")
+    if first and first[0].isupper() and word[:1].islower() and not word[1:2].isupper():
         return True
     head = " ".join(text[max(before[0], before[1] - 40) : before[1]].split())
     return bool(rules.goes_on and rules.goes_on.search(head + "\n" + " ".join(tail.split())))
@@ -339,18 +282,9 @@ def _at_spaces(text: str, span: Span, rules: Rules) -> Iterator[Span]:
     """
     start, end = span
     if rules.spaces:
-        for match in scripts.SPACE_BETWEEN_LETTERS.finditer(text, start, end):
+        for match in marks.SPACE_BETWEEN_LETTERS.finditer(text, start, end):
             goes_on = rules.spaces.match(text, match.end())
             if match.start() - start >= (4 * _LENGTH_AT_SPACE if goes_on else _LENGTH_AT_SPACE):
                 yield start, match.start()
                 start = match.end()
     yield start, end
-
-
-def trim(text: str, start: int, end: int) -> Span | None:
-    """Return the span without white space at both ends, or None if it holds nothing else."""
-    if (first := _NON_SPACE.search(text, start, end)) is None:
-        return None
-    while text[end - 1].isspace():
-        end -= 1
-    return first.start(), end

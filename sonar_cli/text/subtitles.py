@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from sonar_cli.text.blocks import Block, Edit, block
-from sonar_cli.text.plain import ends_sentence
+from sonar_cli.text.lines import ends_sentence
 
 _TIME = re.compile(
     r"[ \t]*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->[ \t]*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}[^\n]*"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar_cli.text import punkt, scripts, sentences
+from sonar_cli.text import marks, punkt, scripts, sentences
 from sonar_cli.text.clauses import shorten
 from sonar_cli.text.sentences import Sentence, iter_split, join, split
 from sonar_cli.world import stories as world
@@ -389,7 +389,7 @@ def test_nothing_is_lost_in_any_language(text: str, lang: str) -> None:
     _covers(text, found)
     assert all(each.text == sentences.collapse(text[each.start : each.end]) for each in found)
     starts = (each.start for each in found if not text[: each.start][-1:].isspace())
-    assert all(scripts.is_boundary(text, start) for start in starts)
+    assert all(marks.is_boundary(text, start) for start in starts)
 
 
 def _covers(text: str, found: list[Sentence]) -> None:
