@@ -1,4 +1,4 @@
-"""Summarizers to compare ours with: a text's first sentences, and three of the package sumy."""
+"""Summarizers to compare ours with: a text's first sentences, and four of the package sumy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sonar_cli.evaluation.metrics import dev_extra, tokens
 from sonar_cli.evaluation.summarizers import Summarizer
 
 LEAD = "lead-n"
-SUMY = ("LexRank (sumy)", "TextRank (sumy)", "LSA (sumy)")
+SUMY = ("LexRank (sumy)", "TextRank (sumy)", "LSA (sumy)", "Luhn (sumy)")
 
 # What sumy's tokenizer takes for a word, its `Tokenizer._WORD_PATTERN`.
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['-])*")
@@ -23,7 +23,7 @@ def baselines() -> dict[str, Summarizer]:
     """Return the baselines by name. Raises UsageError where sumy is missing.
 
     >>> list(baselines())
-    ['lead-n', 'LexRank (sumy)', 'TextRank (sumy)', 'LSA (sumy)']
+    ['lead-n', 'LexRank (sumy)', 'TextRank (sumy)', 'LSA (sumy)', 'Luhn (sumy)']
     """
     sumy = zip(SUMY, _of_sumy(), strict=True)
     return {LEAD: lead} | {name: _summarizer(summarize) for name, summarize in sumy}
@@ -59,10 +59,11 @@ def _of_sumy() -> Iterator[Any]:
         from sumy.nlp.stemmers import Stemmer
         from sumy.summarizers.lex_rank import LexRankSummarizer
         from sumy.summarizers.lsa import LsaSummarizer
+        from sumy.summarizers.luhn import LuhnSummarizer
         from sumy.summarizers.text_rank import TextRankSummarizer
         from sumy.utils import get_stop_words
 
-    for kind in (LexRankSummarizer, TextRankSummarizer, LsaSummarizer):
+    for kind in (LexRankSummarizer, TextRankSummarizer, LsaSummarizer, LuhnSummarizer):
         summarize = kind(Stemmer("english"))
         summarize.stop_words = get_stop_words("english")
         summarize._get_best_sentences = _rounded(summarize._get_best_sentences)
@@ -77,9 +78,9 @@ def _rounded(best: Callable[..., Any]) -> Callable[..., Any]:
     processor.
     """
 
-    def choose(sentences: Sequence[Any], count: int, rating: Any) -> Any:
+    def choose(sentences: Sequence[Any], count: int, rating: Any, *args: Any) -> Any:
         rate = rating.__getitem__ if isinstance(rating, dict) else rating
-        return best(sentences, count, lambda sentence: round(rate(sentence), _DECIMALS))
+        return best(sentences, count, lambda sentence: round(rate(sentence, *args), _DECIMALS))
 
     return choose
 

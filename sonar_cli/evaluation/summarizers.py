@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import get_args
+from typing import Any, cast, get_args
+
+import torch
+from torch import Tensor
 
 from sonar_cli.hub.catalogue import SummaryTraining
 from sonar_cli.model.codec.base import Codec
@@ -19,6 +22,8 @@ from sonar_cli.text.documents import Passage
 # summarizer(texts, counts) -> the texts' summaries, in order. A text and a summary are sentences;
 # counts[i] is the most sentences that the summary of texts[i] may have.
 Summarizer = Callable[[Sequence[Sequence[str]], Sequence[int]], Iterable[Sequence[str]]]
+# The name of the extractive one with random vectors.
+RANDOM = "extractive, random vectors"
 
 
 def ours(
@@ -35,8 +40,29 @@ def ours(
 
 
 def extractive(codec: Codec) -> dict[str, Summarizer]:
-    """Return the summarizer that needs a codec alone."""
-    return {"extractive": _summarizer(codec, None, "extractive", None)}
+    """Return the summarizer that needs a codec alone, and the same with vectors drawn at random.
+
+    What the second reaches as well, the codec has no part in.
+    """
+    return {
+        name: _summarizer(own, None, "extractive", None)
+        for name, own in (("extractive", codec), (RANDOM, cast("Codec", _RandomVectors(codec))))
+    }
+
+
+class _RandomVectors:
+    """A codec that encodes any sentence as numbers from a normal distribution."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._random = torch.Generator().manual_seed(0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codec, name)
+
+    def encode(self, sentences: Sequence[str], *_: object, **__: object) -> Tensor:
+        """Return vectors (N, D) for N sentences."""
+        return torch.randn(len(sentences), self._codec.width, generator=self._random)
 
 
 def _summarizer(

@@ -23,9 +23,9 @@ def choose(
 ) -> list[int]:
     """Choose `count` rows of vectors (N, D), or all there are; return them best first.
 
-    Each step chooses the candidate with the greatest score, `salience * (1 - redundancy)`. Salience
-    is (N,) float32, at least 0. Redundancy is the greatest cosine to a row that was chosen before
-    or is in `taken`, at least 0.
+    Each step chooses the candidate with the greatest score, `salience * sqrt(1 - redundancy)`.
+    Salience is (N,) float32, at least 0. Redundancy is the greatest cosine to a row that was chosen
+    before or is in `taken`, at least 0.
 
     A score can only fall while rows are chosen, so the last computed score of a candidate is an
     upper bound. Only a pool of the `pool` candidates with the greatest bounds is rescored, as long
@@ -46,12 +46,13 @@ def choose(
         rows = top.indices[:pool]
         outside = float(top.values[pool]) if len(bound) > pool else -1.0
         candidates = F.normalize(vectors.take(rows.tolist()), dim=1)  # (P, D)
-        score = torch.minimum(bound[rows], salience[rows] * (1 - _redundancy(candidates, used)))
+        novelty = (1 - _redundancy(candidates, used)).sqrt()
+        score = torch.minimum(bound[rows], salience[rows] * novelty)
         while len(chosen) < count and float(score.max()) >= outside:
             best = int(score.argmax())
             chosen.append(int(rows[best]))
             used.append(candidates[best : best + 1])
-            novelty = 1 - (candidates @ candidates[best]).clamp(0, 1)
+            novelty = (1 - (candidates @ candidates[best]).clamp(0, 1)).sqrt()
             score = torch.minimum(score, salience[rows] * novelty)
             score[best] = -1
         bound[rows] = score

@@ -21,7 +21,7 @@ from sonar_cli.options import Summary, SummaryOptions, SummarySentence
 from sonar_cli.summary.choosing import choose
 from sonar_cli.summary.document import Document
 from sonar_cli.summary.plan import Plan
-from sonar_cli.summary.salience import length_of, salience
+from sonar_cli.summary.salience import salience
 from sonar_cli.summary.vectors import Vectors
 from sonar_cli.summary.writing import Progress, Written, write
 
@@ -50,31 +50,32 @@ def summarize(
     >>> document = read(passages(text), Encoding(codec, "eng_Latn"))
     >>> found = summarize(document, codec, None, Plan("extractive", 1), SummaryOptions())
     >>> [source.index for source in found.sentences[0].sources]
-    [1]
+    [0]
     """
     if len(document) <= plan.count:
         sentences = [_extractive(document, row) for row in range(len(document))]
     elif plan.method == "extractive" or system is None:
-        sentences = _extract(document, plan.count)
+        sentences = _extract(document, plan.count, options.source_lang)
     else:
         written = list(write(document, codec, system, plan, options, batch_size, progress))
         min_support = options.support if plan.method == "hybrid" else -math.inf
-        sentences = _replace_unsupported(document, written, plan.count, min_support)
-        sentences = sentences or _extract(document, plan.count)
+        lang = options.source_lang
+        sentences = _replace_unsupported(document, written, plan.count, min_support, lang)
+        sentences = sentences or _extract(document, plan.count, lang)
     return Summary(
         tuple(_in_languages(sentences, codec, options)), len(document), document.length()
     )
 
 
-def _extract(document: Document, count: int) -> list[SummarySentence]:
+def _extract(document: Document, count: int, lang: str) -> list[SummarySentence]:
     """Choose sentences of the text, and return them in the order of the text."""
-    rows = choose(document.vectors, _salience(document), count)
+    rows = choose(document.vectors, _salience(document, lang), count)
     return [_extractive(document, row) for row in sorted(rows)]
 
 
-def _salience(document: Document) -> Tensor:
-    lengths = [length_of(document.text(row)) for row in range(len(document))]
-    return salience(document.vectors, lengths)
+def _salience(document: Document, lang: str) -> Tensor:
+    texts = [document.text(row) for row in range(len(document))]
+    return salience(document.vectors, texts, lang)
 
 
 def _extractive(document: Document, row: int) -> SummarySentence:
@@ -83,7 +84,7 @@ def _extractive(document: Document, row: int) -> SummarySentence:
 
 
 def _replace_unsupported(
-    document: Document, written: Sequence[Written], count: int, min_support: float
+    document: Document, written: Sequence[Written], count: int, min_support: float, lang: str
 ) -> list[SummarySentence]:
     """Return at most `count` sentences: written ones, and replacements from the text.
 
@@ -93,11 +94,12 @@ def _replace_unsupported(
     """
     kept = [i for i, each in enumerate(written) if each.support >= min_support]
     if len(kept) > count:
-        kept = _most_salient([written[i] for i in kept], kept, count)
+        kept = _most_salient([written[i] for i in kept], kept, count, lang)
     dropped = [i for i, each in enumerate(written) if each.support < min_support]
     dropped = dropped[: max(0, min(count, len(written)) - len(kept))]
     used = {written[i].rows[0] for i in kept}
-    replacements = iter(choose(document.vectors, _salience(document), len(dropped), sorted(used)))
+    salient = _salience(document, lang)
+    replacements = iter(choose(document.vectors, salient, len(dropped), sorted(used)))
     return [
         _abstractive(document, written[i])
         if i in set(kept)
@@ -106,10 +108,12 @@ def _replace_unsupported(
     ]
 
 
-def _most_salient(written: Sequence[Written], numbers: Sequence[int], count: int) -> list[int]:
+def _most_salient(
+    written: Sequence[Written], numbers: Sequence[int], count: int, lang: str
+) -> list[int]:
     """Choose `count` of the written sentences; return their `numbers` in ascending order."""
     vectors = Vectors.of(torch.cat([each.vector for each in written]))
-    rows = choose(vectors, salience(vectors, [length_of(each.text) for each in written]), count)
+    rows = choose(vectors, salience(vectors, [each.text for each in written], lang), count)
     return sorted(numbers[row] for row in rows)
 
 

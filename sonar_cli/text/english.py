@@ -24,6 +24,14 @@ several she since so some somebody soon still suddenly that the their then there
 those though through to together too two under until up upon very was we well were what when where
 which while who why will with without would yes yet you your
 """.split()
+# Further words that say little of what a text is about, among them what an apostrophe leaves.
+_FUNCTION_WORDS = """
+always am among any anyone anything around aren beside between been being both cannot couldn d didn
+doesn doing don done else ever everything few further get gets got hadn hasn haven having herself
+him himself isn itself ll m may me might mine much must myself neither none nor not off often onto
+ours own per quite rather re really s said same say says shall should shouldn someone something such
+t than themselves upon us ve via wasn weren whom whose within wouldn yours yourself
+""".split()
 # Abbreviations only before a number, as in "No. 5".
 _BEFORE_NUMBERS = """
 art ch chap eq eqs fig figs l ll n no nos n° op p para paras pp pt sect tab ver vol vols
@@ -72,4 +80,5 @@ ENGLISH = Rules(
     closing=re.compile(r"[\"')\]}\u2019\u201d\xbb]+?(?:\s+|(?=--)|$)", re.MULTILINE),
     marks=marks(_MARKS),
     goes_on=re.compile("|".join(_GOES_ON)),
+    function_words=(*_STARTERS, *_FUNCTION_WORDS),
 )

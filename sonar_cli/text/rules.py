@@ -29,7 +29,8 @@ class Rules:
     For Punkt: `model` names its trained parameters in NLTK's data, "" for none. `abbreviations` are
     in lower case, without the final full stop; those in `before_numbers` count only before a
     number. `starters` begin a sentence if they have a capital after an abbreviation. `closing`
-    matches the marks that belong to the sentence before.
+    matches the marks that belong to the sentence before. `function_words` are in any text, whatever
+    it is about.
 
     `marks` matches marks that end a sentence in any context. `goes_on` is searched in the end of a
     sentence, a line break, and the beginning of the next: a match says that they are one. `spaces`
@@ -44,3 +45,4 @@ class Rules:
     marks: re.Pattern[str] = _MARKS
     goes_on: re.Pattern[str] | None = None
     spaces: re.Pattern[str] | None = None
+    function_words: tuple[str, ...] = ()

@@ -237,6 +237,7 @@ def rules(lang: str) -> Rules:
         marks=marks(MARKS.get(script, "")),
         goes_on=re.compile(pattern),
         spaces=re.compile(conjunctions) if conjunctions else None,
+        function_words=tuple(STARTERS.get(code, "").split()),
     )
 
 

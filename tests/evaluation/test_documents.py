@@ -37,6 +37,32 @@ def test_the_reference_that_fits_best_counts() -> None:
     assert (own["documents"], both["documents"], both["set"]) == (1, 2, "both")
 
 
+def test_at_equal_words_a_longer_summary_is_cut() -> None:
+    told = ("A very long sentence about a big old dog that ran all the way home.", *SENTENCES)
+    document = Referenced(told, ("A very long sentence about a dog.", "A very long one."), 2)
+    (table,) = documents.run({"lead": _lead}, {"own": [document]}).tables
+    # Six words (of 7 and 4, rounded) are those of the reference but the last.
+    assert table.records[0]["rouge1_words"] == pytest.approx(2 * 6 / (6 + 7))
+    assert table.records[0]["rouge1"] < table.records[0]["rouge1_words"]
+
+
+def test_a_short_summary_may_have_more_sentences_at_equal_words() -> None:
+    document = Referenced(tuple(SENTENCES), (" ".join(SENTENCES),), 1)
+    (table,) = documents.run({"lead": _lead}, {"own": [document]}).tables
+    assert table.records[0]["rougeL_words"] == 1.0 > table.records[0]["rougeL"]
+
+
+def test_intervals_hold_the_mean_and_narrow_where_documents_agree() -> None:
+    kinds = {"dog": ("The dog ran home.",), "cat": ("A cat slept on the wall.",)}
+    same, other = (Referenced(tuple(SENTENCES), kinds[name], 1) for name in ("dog", "cat"))
+    one, two = documents.run(
+        {"lead": _lead}, {"alike": [same] * 8, "mixed": [same, other] * 4}
+    ).tables
+    alike, mixed = one.records[0], two.records[0]
+    assert alike["rouge2_low"] == alike["rouge2"] == alike["rouge2_high"] == 1.0
+    assert 0 < mixed["rouge2_low"] < mixed["rouge2"] == 0.5 < mixed["rouge2_high"] < 1
+
+
 def test_sentences_or_text(tmp_path: Path) -> None:
     row = {"summaries": ["A dog."], "count": 1}
     path = _write(
@@ -61,7 +87,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     found = json.loads(capsys.readouterr().out)["documents"]
     assert {each["set"] for each in found} == {"dogs"}
     by_name = {each["system"]: each for each in found}
-    assert {"lead-n", "LexRank (sumy)", "extractive"} <= set(by_name) and len(by_name) == 5
+    assert {"lead-n", "LexRank (sumy)", "extractive"} <= set(by_name) and len(by_name) == 7
     assert by_name["lead-n"]["rougeL"] == 1.0 and by_name["extractive"]["documents"] == 2
     assert command([*order, str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl: No such file" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from math import log, sqrt
 
 import pytest
 import torch
@@ -18,7 +20,9 @@ from sonar_cli.model.load import load_codec
 from sonar_cli.summary import cache, salience
 from sonar_cli.summary.choosing import choose
 from sonar_cli.summary.salience import length_of, nearest, parts
+from sonar_cli.summary.terms import Terms
 from sonar_cli.summary.vectors import Encoding, Vectors
+from sonar_cli.text.words import ContentWords
 from sonar_cli.world import stories as world
 
 
@@ -37,22 +41,30 @@ def encoded(codec: NativeCodec, sentences: list[str]) -> Tensor:
     return codec.encode(sentences)
 
 
-def _plain_salience(vectors: Tensor, lengths: Sequence[int]) -> list[float]:
-    """The definition with its n x n matrix."""
-    unit = F.normalize(vectors.double(), dim=1)
-    cosines = unit @ unit.T
-    longest = 2 * sum(lengths) / len(lengths)
-    weights = torch.tensor([min(each, longest) for each in lengths]).double()
-    degree = cosines @ weights
-    # The mean's own length is the same for all; it makes of a mean cosine the cosine to the mean.
-    degree /= (weights @ cosines @ weights).sqrt()
-    last = len(lengths) - 1
-    return [
-        max(0.0, float(degree[i])) ** 1.25
-        * float(weights[i] / weights.max()) ** 1.6
-        * (1 - 0.3 * i / max(1, last))
-        for i in range(len(lengths))
-    ]
+def _plain_salience(vectors: Tensor, sentences: Sequence[str]) -> list[float]:
+    """The definition with its n x n matrices."""
+    words = [Counter(ContentWords("eng_Latn")(each)) for each in sentences]
+    count = len(sentences)
+    frequency = Counter(word for own in words for word in own)
+    weights = [{w: n * log(1 + count / frequency[w]) for w, n in own.items()} for own in words]
+    norms = [sqrt(sum(value**2 for value in own.values())) for own in weights]
+    centred = F.normalize(vectors.double() - vectors.double().mean(0), dim=1)
+    focus = max(frequency.values()) / count
+    lengths = list(map(length_of, sentences))
+    power = min(4.0, (1 - focus) * (74 / (sum(lengths) / count)) ** 3)
+    found = []
+    for i, sentence in enumerate(sentences):
+        cosines = [
+            sum(value * weights[j].get(w, 0) for w, value in weights[i].items())
+            / (norms[i] * norms[j])
+            + 0.1 * float(centred[i] @ centred[j])
+            for j in range(count)
+            if j != i
+        ]
+        length = (lengths[i] / max(lengths)) ** power
+        question = 0.5 if sentence.rstrip("\"'").endswith("?") else 1
+        found.append(sum(cosines) / (count - 1) * length * (1 + 0.7 / (i + 1)) * question)
+    return found
 
 
 def _plain_choice(vectors: Tensor, scores: Tensor, count: int) -> list[int]:
@@ -63,7 +75,9 @@ def _plain_choice(vectors: Tensor, scores: Tensor, count: int) -> list[int]:
             (i for i in range(len(unit)) if i not in chosen),
             key=lambda i: (
                 float(scores[i])
-                * (1 - max([float((unit[i] @ unit[j]).clamp(0, 1)) for j in chosen], default=0.0))
+                * sqrt(
+                    1 - max([float((unit[i] @ unit[j]).clamp(0, 1)) for j in chosen], default=0.0)
+                )
             ),
         )
         chosen.append(best)
@@ -73,9 +87,10 @@ def _plain_choice(vectors: Tensor, scores: Tensor, count: int) -> list[int]:
 def test_salience_is_the_centrality_of_the_whole_matrix(
     encoded: Tensor, sentences: list[str]
 ) -> None:
-    lengths = [length_of(text) for text in sentences]
-    found = salience.salience(Vectors.of(encoded), lengths)
-    expected = torch.tensor(_plain_salience(encoded, lengths))
+    told = [*sentences[:40], 'Where is "the kite"?']
+    vectors = torch.cat([encoded[:40], encoded[-1:]])
+    found = salience.salience(Vectors.of(vectors), told)
+    expected = torch.tensor(_plain_salience(vectors, told)).clamp_min(0).float()
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -84,7 +99,7 @@ def test_a_pool_chooses_what_looking_at_all_of_them_does(
     encoded: Tensor, sentences: list[str], pool: int
 ) -> None:
     vectors = Vectors.of(encoded)
-    scores = salience.salience(vectors, [length_of(text) for text in sentences])
+    scores = salience.salience(vectors, sentences)
     chosen = choose(vectors, scores, 40, pool=pool)
     assert chosen == _plain_choice(encoded, scores, 40)
     assert sorted(choose(vectors, scores, 1_000, pool=pool)) == list(range(len(sentences)))
@@ -94,7 +109,7 @@ def test_what_is_taken_is_neither_chosen_nor_said_again(
     encoded: Tensor, sentences: list[str]
 ) -> None:
     vectors = Vectors.of(encoded)
-    scores = salience.salience(vectors, [length_of(text) for text in sentences])
+    scores = salience.salience(vectors, sentences)
     plain = choose(vectors, scores, 10)
     assert choose(vectors, scores, 9, taken=plain[:1]) == plain[1:]
     everything = range(len(sentences))
@@ -217,3 +232,26 @@ def test_a_store_that_fails_is_said_once_and_costs_nothing(
     assert torch.equal(found, _all(Encoding(codec, "eng_Latn"), sentences[:25]))
     assert len(said) == 1
     assert "disk is full" in said[0]
+
+
+def test_where_all_speak_of_one_thing_a_short_sentence_is_not_worse_for_its_length() -> None:
+    vectors = Vectors.of(torch.zeros(3, 2))
+    told = ["The kite flew.", "The kite flew over the old mill by noon.", "The kite flew."]
+    scores = salience.salience(vectors, told)
+    assert scores[2] > scores[1]
+
+
+def test_without_a_list_of_function_words_frequent_ones_count_as_such() -> None:
+    terms = Terms(["na kite ya", "na boat ya", "na kite wa"], "swh_Latn")
+    assert terms.focus() == pytest.approx(1 / 3)
+    assert terms.centrality().tolist() == [0, 0, 0]
+
+
+def test_texts_without_a_content_word() -> None:
+    terms = Terms(["It was.", "...", "And so it is."], "eng_Latn")
+    assert terms.focus() == 0 and terms.centrality().tolist() == [0, 0, 0]
+    assert choose(
+        Vectors.of(torch.ones(3, 2)),
+        salience.salience(Vectors.of(torch.ones(3, 2)), ["It was.", "...", "And so it is."]),
+        1,
+    ) == [2]

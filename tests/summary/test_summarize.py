@@ -18,7 +18,7 @@ from sonar_cli.summary import writing
 from sonar_cli.summary.choosing import choose
 from sonar_cli.summary.document import Document, read
 from sonar_cli.summary.plan import Plan, make_plan, reading_parts, wanted
-from sonar_cli.summary.salience import length_of, salience
+from sonar_cli.summary.salience import salience
 from sonar_cli.summary.summarize import summarize
 from sonar_cli.summary.vectors import Encoding
 from sonar_cli.text.documents import Passage, passages
@@ -83,8 +83,7 @@ def test_extractive_sentences_are_the_texts_own_in_its_order(
 def test_extractive_takes_the_best_by_salience_and_nothing_twice(model: SonarLLMSystem) -> None:
     sentences = [*STORIES[0].sentences, *STORIES[0].sentences]
     document = _read(model, " ".join(sentences))
-    lengths = [length_of(text) for text in sentences]
-    rows = choose(document.vectors, salience(document.vectors, lengths), 5)
+    rows = choose(document.vectors, salience(document.vectors, sentences), 5)
     found = _summary(document, model, sentences=5)
     assert sorted(_texts(found)) == sorted(sentences[row] for row in rows)
     assert len(set(_texts(found))) == 5
