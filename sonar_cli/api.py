@@ -45,6 +45,7 @@ from sonar_cli.summary.summarize import summarize
 from sonar_cli.summary.vectors import Encoding, Store
 from sonar_cli.summary.writing import Progress
 from sonar_cli.text.inputs import Text
+from sonar_cli.trained import as_trained
 from sonar_cli.world.stories import far
 
 Notify = Callable[[str], None]
@@ -202,6 +203,9 @@ class SonarLLM:
         if not isinstance(text, Text):
             text = Text("text", text, InputOptions(lang=options.source_lang))
         training = self.summary_training(options)
+        writes = options.method != "extractive" and (training or options.force)
+        if writes or text.options.split == "punkt":
+            text = self.as_trained(text)
         document = self._document(text, options.source_lang, cache, on_read)
         plan = make_plan(
             document,
@@ -253,11 +257,18 @@ class SonarLLM:
             raise UsageError(untrained(self.request.model))
         return found
 
+    def as_trained(self, text: Text) -> Text:
+        """Return the text, to be split as the model's training texts where that is left open."""
+        return as_trained(text, self.request.model, self.paths, self.notify)
+
     def _sentences(self, text: str | Sequence[str] | Text, lang: str) -> Sequence[str]:
         """Return a text's sentences, and say so where it is far from all that the model knows."""
         if isinstance(text, str):
             text = Text("text", text, InputOptions(lang=lang))
-        found = [each.text for each in text.sentences()] if isinstance(text, Text) else list(text)
+        if isinstance(text, Text):
+            found = [each.text for each in self.as_trained(text).sentences()]
+        else:
+            found = list(text)
         if self.request.embedded:
             some = " ".join(found[row] for row in _sample(len(found)))
             if self.codec.tokenizer.is_strange(some):

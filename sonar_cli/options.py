@@ -16,7 +16,7 @@ StopReason = Literal["end", "length", "repetition"]
 Method = Literal["extractive", "abstractive", "hybrid"]
 AskedMethod = Literal["auto", "extractive", "abstractive", "hybrid"]
 InputFormat = Literal["auto", "text", "markdown", "html", "mail", "subtitles", "chat", "jsonl"]
-SplitMode = Literal["auto", "lines"]
+SplitMode = Literal["auto", "lines", "punkt", "rules"]
 OutputFormat = Literal["text", "json", "jsonl"]
 CodecKind = Literal["native", "sonar-space"]
 
@@ -96,8 +96,9 @@ class InputOptions:
     """How a text is read: its format, how it is split into sentences, and its language.
 
     `lang` is a FLORES-200 code. With `split` "lines" every line is one sentence of prose, and no
-    format is parsed. `encoding` is the character set of the file, by Python's name for it; None is
-    for what its bytes tell.
+    format is parsed; "punkt" is what `nltk.sent_tokenize` finds, "rules" this package's own rules,
+    and "auto" whichever of the two a model was trained with, "rules" without one. `encoding` is the
+    character set of the file, by Python's name for it; None is for what its bytes tell.
     """
 
     format: InputFormat = "auto"

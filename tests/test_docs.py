@@ -23,6 +23,7 @@ import pytest
 
 from sonar_cli import SonarLLM
 from sonar_cli.cli import cli, run
+from sonar_cli.text.sent_tokenize import NO_DATA
 from sonar_cli.text.sentences import split
 from sonar_cli.world import stories as world
 from sonar_cli.world import words
@@ -174,6 +175,11 @@ def test_a_line_runs(line: str, folder: Path) -> None:
     assert done.stdout.strip()
 
 
+def _unexpected(said: str) -> list[str]:
+    """Return the lines but the notice that NLTK's data is not on this machine."""
+    return [line for line in said.splitlines() if NO_DATA not in line]
+
+
 @pytest.mark.parametrize("line", _with(HUB))
 def test_a_line_that_downloads_runs(line: str, folder: Path, hub: HubServer) -> None:
     at_hub = {"HF_ENDPOINT": hub.url}
@@ -181,7 +187,7 @@ def test_a_line_that_downloads_runs(line: str, folder: Path, hub: HubServer) -> 
         assert _shell("sonar-llm models pull 900m", folder, **at_hub).returncode == 0
         at_hub = {}
     done = _shell(line, folder, **SHORT, **at_hub)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, _unexpected(done.stderr)) == (0, [])
     assert len(done.stdout.splitlines()) == (1 if "pull" in line else 2)
     assert "pytorch_model.bin" in hub.got()
 
@@ -211,7 +217,7 @@ def test_a_line_with_local_files_runs(line: str, folder: Path) -> None:
     # How many heads the tiny codec has; the published one needs no such file.
     shutil.copy(GOLDENS / "fairseq2" / "config.json", folder)
     done = _shell(line, folder, **SHORT)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, _unexpected(done.stderr)) == (0, [])
     assert len(done.stdout.splitlines()) == 2
 
 

@@ -95,7 +95,7 @@ def _continue_all(
 
     def opened() -> Iterator[list[str]]:
         for each in texts:
-            sentences = each.sentences()
+            sentences = llm.as_trained(each).sentences()
             turns.opened(each.number, each.name, sentences)
             yield [sentence.text for sentence in sentences]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -45,8 +45,9 @@ def encode(
     as_json = output.format == "jsonl"
     if not (as_json or output.path) and sys.stdout.isatty():
         raise UsageError("vectors are no text for a terminal; give -o FILE or --format jsonl")
-    sentences = list(_sentences(read_texts(session.names((file,)), reading)))
+    texts = list(read_texts(session.names((file,)), reading))
     llm = session.open_model(request, runtime, output, predictor=False)
+    sentences = list(_sentences(llm.as_trained(each) for each in texts))
     cut: list[int] = []
     pieces = render.pieces([each for *_, each in sentences], "encoding", output.quiet)
     array = np.concatenate(
@@ -58,7 +59,7 @@ def encode(
     return 0
 
 
-def _sentences(texts: Iterator[Text]) -> Iterator[tuple[str, int, str]]:
+def _sentences(texts: Iterable[Text]) -> Iterator[tuple[str, int, str]]:
     """Yield every sentence with the name of its text and its place in it."""
     for each in texts:
         for index, sentence in enumerate(each.sentences()):

@@ -100,8 +100,9 @@ text = group(
     ),
     option(
         "--split", section=TEXT, default="auto", show_default=True,
-        type=click.Choice(["auto", "lines"]),
-        help="lines: one sentence per line, nothing is split further.",
+        type=click.Choice(get_args(SplitMode)),
+        help="lines: one sentence per line, nothing is split further. punkt: as NLTK's "
+        "sent_tokenize. rules: our own rules. auto: what the model was trained with.",
     ),
     option(
         "--source-lang", section=TEXT, default="eng_Latn", show_default=True, metavar="CODE",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from sonar_cli.errors import CheckpointError
 from sonar_cli.hub.download import Hub
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import read_json
-from sonar_cli.options import MINI
+from sonar_cli.options import MINI, SplitMode
 
 FAR_FROM_MINI = (
     "mini knows the English of simple stories, and this text is far from it; "
@@ -36,12 +38,14 @@ class Published:
 
     `parameters` is the number of its parameters as text, without the vocabulary that it never uses.
     `summaries` tells that it was also trained to write summaries. Its authors published neither the
-    cue nor the length of the texts, so the defaults are used.
+    cue nor the length of the texts, so the defaults are used. `split` is how its training texts
+    were split into sentences.
     """
 
     repository: str
     parameters: str
     summaries: bool = False
+    split: SplitMode = "punkt"
 
 
 PUBLISHED = {
@@ -94,6 +98,28 @@ def summary_training(model: str, predictor: Path | None = None) -> SummaryTraini
     if (cue := raw.get("summary_cue")) is None:
         return None
     return SummaryTraining(cue, raw.get("trained_len"))
+
+
+def trained_split(model: str, config: Path | None = None) -> SplitMode:
+    """Return how the texts that a model was trained on were split into sentences.
+
+    This is known from the catalogue for published models, and from their config.json for others:
+    its `split`, or else "punkt" for a file by SONAR-LLM's authors, which names no system. Raises
+    CheckpointError for a file that is not JSON or that names no such split.
+
+    >>> trained_split("900m"), trained_split("mini", EMBEDDED / "predictor" / CONFIG)
+    ('punkt', 'rules')
+    """
+    if found := published(model):
+        return found.split
+    if config is None or not config.is_file():
+        return "rules"
+    raw = read_json(config)
+    split = raw.get("split", "punkt" if "system" not in raw and "llama_config" in raw else "rules")
+    if split not in get_args(SplitMode):
+        known = ", ".join(get_args(SplitMode)[1:])
+        raise CheckpointError(f"{config}: unknown split {split!r}; known are {known}")
+    return split
 
 
 def known() -> tuple[KnownModel, ...]:

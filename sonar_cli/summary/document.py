@@ -39,7 +39,8 @@ class Document:
         """Add the next sentence; tell whether it is a candidate."""
         index = len(self.texts)
         heading = self.headings[-1] if index else -1
-        self.texts.append(passage.text)
+        # NLTK's sentences keep their line breaks, those of a summary are a line each.
+        self.texts.append(" ".join(passage.text.split()))
         self.starts.append(passage.start)
         self.ends.append(passage.end)
         self.paragraphs.append(passage.paragraph)

@@ -59,7 +59,8 @@ def passages(
     Without a `format`, `detect` finds it from the text and the file's `name`. `lang` is a
     FLORES-200 code. If `length`, which counts the tokens of a sentence, is given, sentences of more
     than `limit` tokens are cut. With mode "lines" every line is a sentence of prose, and markup is
-    not parsed. Raises InputError for a mail without readable text.
+    not parsed; with mode "punkt" plain text is not either. Raises InputError for a mail without
+    readable text.
 
     >>> found = passages("# A kite\\n\\nTom *found* it. He ran.\\n", "markdown")
     >>> [(each.kind, each.text, each.start) for each in found]
@@ -84,7 +85,7 @@ def _blocks(text: str, format: Format | None, mode: SplitMode, name: str) -> Ite
         # A mail's text may hold bytes of its own character set; `mail` decodes them.
         return mail.blocks(text)
     text = even(text)
-    if mode == "lines":
+    if mode == "lines" or (mode == "punkt" and format == "text"):
         return iter([Block(text, "prose")])
     if format == "markdown":
         # Imported here: it takes a tenth of a second, and most texts are plain.

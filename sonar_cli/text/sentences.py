@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 from typing import Protocol
 
 from sonar_cli.options import SplitMode
-from sonar_cli.text import marks, punkt, scripts
+from sonar_cli.text import marks, punkt, scripts, sent_tokenize
 from sonar_cli.text.lines import GAP, Span, blocks, lines, trim
 from sonar_cli.text.rules import Rules
 
@@ -60,6 +60,8 @@ class Sentence:
 def split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> list[Sentence]:
     r"""Split a text into sentences; with mode "lines" every line is one, and a paragraph.
 
+    Mode "punkt" finds what `nltk.sent_tokenize` does, whatever the `lang`, and keeps the white
+    space inside a sentence's `text`. "auto" and "rules" are the same here.
     `lang` is a FLORES-200 code. An unknown language gets the rules of its script.
 
     >>> [each.text for each in split('"Help!" cried Dr. Smith. He had 3.5 apples...')]
@@ -78,6 +80,10 @@ def iter_split(text: str, mode: SplitMode = "auto", lang: str = "eng_Latn") -> I
     >>> next(iter_split("你好。" * 1000, lang="zho_Hans")).text
     '你好。'
     """
+    if mode == "punkt":
+        for start, end, number in sent_tokenize.spans(text):
+            yield Sentence(text[start:end], start, end, number)
+        return
     text = stand_in(text)
     if mode == "lines":
         for number, (start, end) in enumerate(lines(text, 0, len(text))):

@@ -1,0 +1,31 @@
+"""What a model takes from its own training where the options leave it open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sonar_cli.hub.catalogue import trained_split
+from sonar_cli.model.names import CONFIG
+from sonar_cli.options import ENGLISH, ModelPaths
+from sonar_cli.text import sent_tokenize
+from sonar_cli.text.inputs import Text
+
+
+def as_trained(text: Text, model: str, paths: ModelPaths, notify: Callable[[str], None]) -> Text:
+    """Return the text with the split "auto" replaced by that of the model's training texts.
+
+    NLTK's Punkt is taken for English alone. `notify` is told where its data is missing. Raises
+    CheckpointError for a config.json with an unknown split.
+
+    >>> from sonar_cli.hub.resolve import resolve
+    >>> as_trained(Text("tale", "Tom ran."), "mini", resolve(), print).options.split
+    'rules'
+    """
+    options = text.options
+    if options.split == "auto" and options.lang == ENGLISH:
+        config = paths.predictor / CONFIG if paths.predictor else None
+        options = replace(options, split=trained_split(model, paths.predictor_config or config))
+    if options.split == "punkt" and not sent_tokenize.has_data():
+        notify(sent_tokenize.NO_DATA)
+    return replace(text, options=options)
