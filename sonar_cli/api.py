@@ -45,7 +45,7 @@ from sonar_cli.summary.summarize import summarize
 from sonar_cli.summary.vectors import Encoding, Store
 from sonar_cli.summary.writing import Progress
 from sonar_cli.text.inputs import Text
-from sonar_cli.trained import as_trained
+from sonar_cli.trained import as_trained, without_loops
 from sonar_cli.world.stories import far
 
 Notify = Callable[[str], None]
@@ -179,6 +179,7 @@ class SonarLLM:
         Texts are taken as places become free. `pipeline.in_order` lets them follow one another.
         """
         options = replace(options or GenerationOptions(), **changes)
+        options = without_loops(options, self.request.model)
         prompts = (self._sentences(text, options.source_lang) for text in texts)
         return write_many(self.system, prompts, options, self.batch_size, on_truncated)
 

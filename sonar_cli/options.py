@@ -187,10 +187,10 @@ class GenerationOptions:
     nucleus, or the best one taken where tokens were drawn. What of these and of `seed` is None
     follows the model's own config (see `drawing`). `reencode` tells what goes on: the vector of the
     sentence that was written, encoded again, or the predicted vector as it is. Thresholds and
-    `reencode` that are None follow the system's paper. Three are for diffusion: `diffusion_steps`
-    of the sampling, the scale of the `guidance`, the standard deviation of the `initial_noise`.
-    `llm_beams` is how many beginnings a token-level model keeps; 1 takes or draws one token after
-    the other.
+    `reencode` that are None follow the system's paper, or what is known of a published model. Three
+    are for diffusion: `diffusion_steps` of the sampling, the scale of the `guidance`, the standard
+    deviation of the `initial_noise`. `llm_beams` is how many beginnings a token-level model keeps;
+    1 takes or draws one token after the other.
     """
 
     sentences: int = 32

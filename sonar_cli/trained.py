@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sonar_cli.hub.catalogue import trained_split
+from sonar_cli.hub.catalogue import published, trained_split
 from sonar_cli.model.names import CONFIG
-from sonar_cli.options import ENGLISH, ModelPaths
+from sonar_cli.options import ENGLISH, GenerationOptions, ModelPaths
 from sonar_cli.text import sent_tokenize
 from sonar_cli.text.inputs import Text
 
@@ -29,3 +29,17 @@ def as_trained(text: Text, model: str, paths: ModelPaths, notify: Callable[[str]
     if options.split == "punkt" and not sent_tokenize.has_data():
         notify(sent_tokenize.NO_DATA)
     return replace(text, options=options)
+
+
+def without_loops(options: GenerationOptions, model: str) -> GenerationOptions:
+    """Return the options with the repeat threshold of a model that is known to repeat itself.
+
+    >>> without_loops(GenerationOptions(), "1.3b").repeat_threshold
+    0.95
+    >>> without_loops(GenerationOptions(repeat_threshold=2), "1.3b").repeat_threshold
+    2
+    """
+    known = published(model)
+    if options.repeat_threshold is not None or known is None:
+        return options
+    return replace(options, repeat_threshold=known.repeat_threshold)

@@ -14,7 +14,7 @@ from sonar_cli.cli import run
 from sonar_cli.errors import CheckpointError
 from sonar_cli.hub.catalogue import PUBLISHED, trained_split
 from sonar_cli.hub.resolve import resolve
-from sonar_cli.options import InputOptions
+from sonar_cli.options import GenerationOptions, InputOptions
 from sonar_cli.text import sent_tokenize
 from sonar_cli.text.inputs import Text
 from sonar_cli.trained import as_trained
@@ -87,3 +87,19 @@ def test_the_command_line_and_the_api_follow_it(
     assert out.splitlines() == TWO and "punkt_tab" in err
     llm = SonarLLM.load("mini")
     assert llm.as_trained(TEXT).options.split == "rules"
+
+
+def test_a_model_that_loops_stops_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[GenerationOptions] = []
+
+    def write(system: object, prompts: object, options: GenerationOptions, *_: object) -> object:
+        asked.append(options)
+        return iter(())
+
+    monkeypatch.setattr("sonar_cli.api.write_many", write)
+    llm = SonarLLM.load("mini")
+    for name in ("mini", "900m", "1.3B", "raxtemur/sonar-llm-1.3b"):
+        monkeypatch.setattr(llm, "request", replace(llm.request, model=name))
+        list(llm.continue_("Tom ran."))
+    list(llm.continue_("Tom ran.", repeat_threshold=2.0))
+    assert [each.repeat_threshold for each in asked] == [None, None, 0.95, 0.95, 2.0]

@@ -55,8 +55,8 @@ generation = group(
     option(
         "--repeat-threshold", section=NEXT, type=Number(*RANGES["repeat_threshold"]),
         metavar="COSINE",
-        help="Stop when a meaning comes back (default: off for SONAR-LLM; 0.9, to the sentence "
-        "before, for LCMs).",
+        help="Stop when a meaning comes back (default: off for SONAR-LLM but 0.95 for 1.3b, which "
+        "loops; 0.9, to the sentence before, for LCMs); 2 is never.",
     ),
     reencode,
     *DRAWN,

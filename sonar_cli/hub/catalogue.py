@@ -39,13 +39,15 @@ class Published:
     `parameters` is the number of its parameters as text, without the vocabulary that it never uses.
     `summaries` tells that it was also trained to write summaries. Its authors published neither the
     cue nor the length of the texts, so the defaults are used. `split` is how its training texts
-    were split into sentences.
+    were split into sentences. `repeat_threshold` is the default of that option for a model that is
+    known to repeat itself.
     """
 
     repository: str
     parameters: str
     summaries: bool = False
     split: SplitMode = "punkt"
+    repeat_threshold: float | None = None
 
 
 PUBLISHED = {
@@ -53,7 +55,9 @@ PUBLISHED = {
     "300m": Published("raxtemur/sonar-llm-300m", "170 M"),
     "600m": Published("raxtemur/sonar-llm-600m", "454 M"),
     "900m": Published("raxtemur/sonar-llm-900m", "698 M"),
-    "1.3b": Published("raxtemur/sonar-llm-1.3b", "1.3 B", summaries=True),
+    # It goes round in a circle after almost every text, often with another word in each round: a
+    # sentence that comes back has the cosine 1, one with another word a little less.
+    "1.3b": Published("raxtemur/sonar-llm-1.3b", "1.3 B", summaries=True, repeat_threshold=0.95),
 }
 SONAR_ENCODER = "cointegrated/SONAR_200_text_encoder"
 SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
