@@ -145,9 +145,17 @@ def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
     16
 
     Raises KeyError with the first field that is missing, and ValueError for a rotary scaling other
-    than "llama3".
+    than "llama3" or an activation other than SiLU.
     """
     llama = raw["llama_config"]
+    # "swish" is another name of the same function.
+    if (activation := llama.get("hidden_act", "silu")) not in ("silu", "swish"):
+        raise ValueError(f"hidden_act {activation!r} is not supported, only 'silu'")
+    # transformers 5 has all rotary settings in one object, earlier ones in two fields.
+    rope = {
+        "rope_theta": llama.get("rope_theta", 10_000.0),
+        **(llama.get("rope_parameters") or llama.get("rope_scaling") or {}),
+    }
     heads = int(llama["num_attention_heads"])
     hidden = int(llama["hidden_size"])
     return PredictorConfig(
@@ -159,8 +167,8 @@ def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
         kv_heads=int(llama.get("num_key_value_heads") or heads),
         head_dim=int(llama.get("head_dim") or hidden // heads),
         rms_eps=float(llama.get("rms_norm_eps", 1e-6)),
-        rope_theta=float(llama.get("rope_theta", 10_000.0)),
-        rope_scaling=_rope_scaling(llama.get("rope_scaling")),
+        rope_theta=float(rope["rope_theta"]),
+        rope_scaling=_rope_scaling(rope),
         add_begin=bool(raw.get("add_begin", False)),
         drawing=Drawing(**raw.get("drawing", {})),
         summary_cue=raw.get("summary_cue"),
@@ -168,9 +176,7 @@ def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
     )
 
 
-def _rope_scaling(raw: Mapping[str, Any] | None) -> RopeScaling | None:
-    if raw is None:
-        return None
+def _rope_scaling(raw: Mapping[str, Any]) -> RopeScaling | None:
     kind = raw.get("rope_type", raw.get("type", "default"))
     if kind == "default":
         return None

@@ -52,14 +52,14 @@ def read_decoder(path: Path) -> tuple[TransformerConfig, State]:
 def save_encoder(encoder: TextEncoder, folder: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write an encoder in the Hugging Face layout: config.json and model.safetensors."""
     state = encoder.state_dict()
-    _save_codec_half(encoder.config, state, folder, ENCODER_LAYOUTS[-1], dtype)
+    _save_codec_half(encoder.config, state, folder, ENCODER_LAYOUTS[1], dtype)
 
 
 def save_decoder(decoder: TextDecoder, folder: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write a decoder in the Hugging Face layout, completed by the tensors of `folded`."""
     state = decoder.state_dict()
     state |= folded(decoder.config)
-    _save_codec_half(decoder.config, state, folder, DECODER_LAYOUTS[-1], dtype)
+    _save_codec_half(decoder.config, state, folder, DECODER_LAYOUTS[2], dtype)
 
 
 def encoder_to_fairseq2(state: State) -> State:
@@ -96,7 +96,7 @@ def _read_codec_half(
     max_len: int,
 ) -> tuple[TransformerConfig, State]:
     tensors, _ = read_tensors(path)
-    layout = next((each for each in layouts if _embedding(each) in tensors), None)
+    layout = next((each for each in layouts if each.fits(tensors)), None)
     state, unknown = layout.rename(tensors) if layout else ({}, [])
     is_decoder = any(".vector_attn." in name for name in state)
     if layout is None or is_decoder != (kind == "decoder"):
@@ -115,15 +115,11 @@ def _read_codec_half(
     return shape, state
 
 
-def _embedding(layout: Layout) -> str:
-    return layout.theirs("embed.weight")
-
-
 def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConfig:
     """Return the shape that the tensors show.
 
-    A config.json may give the number of heads, fewer tokens than `max_len`, and tokens that are
-    never written.
+    A config.json may give the number of heads and of layers, fewer tokens than `max_len`, and
+    tokens that are never written. Raises CheckpointError for one that is of another kind of model.
     """
     vocab_size, width = state["embed.weight"].shape
     layers = {int(name.split(".")[1]) for name in state if name.startswith("layers.")}
@@ -131,13 +127,17 @@ def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConf
     folder = path if path.is_dir() else path.parent
     config = folder / CONFIG
     raw = read_json(config) if config.is_file() else {}
+    if (activation := raw.get("activation_function", "relu")) != "relu":
+        raise CheckpointError(
+            f"{config}: activation_function {activation!r} is not supported, only 'relu'"
+        )
     heads = int(raw.get(f"{kind}_attention_heads", 0)) or max(1, width // HEAD_SIZE)
     if width % heads:
         raise CheckpointError(f"{path}: {heads} heads do not divide the width {width}")
     return TransformerConfig(
         vocab_size=vocab_size,
         width=width,
-        layers=max(layers, default=-1) + 1,
+        layers=int(raw.get(f"{kind}_layers", len(layers))),
         heads=heads,
         ffn=inner.shape[0] if inner is not None else 0,
         max_len=min(max_len, int(raw.get("max_position_embeddings", max_len))),
@@ -170,15 +170,14 @@ def _folded_shapes(config: TransformerConfig) -> dict[str, torch.Size]:
 
 def _check_tied(path: Path, tensors: Mapping[str, Tensor], layout: Layout) -> None:
     """Raise CheckpointError if a copy of the embedding differs from it."""
-    embedding = tensors[_embedding(layout)]
-    for name in layout.tied:
-        tied = tensors.get(name)
-        if tied is None or tied.data_ptr() == embedding.data_ptr():
+    first, *others = layout.embeddings(tensors)
+    embedding = tensors[first]
+    for name in others:
+        tied = tensors[name]
+        if tied.data_ptr() == embedding.data_ptr():
             continue
         if tied.shape != embedding.shape or not torch.equal(tied, embedding):
-            raise CheckpointError(
-                f"{path}: {name} differs from {_embedding(layout)}, its tied twin"
-            )
+            raise CheckpointError(f"{path}: {name} differs from {first}, its tied twin")
 
 
 def _save_codec_half(

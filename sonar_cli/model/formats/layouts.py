@@ -1,8 +1,8 @@
 """The published layouts of checkpoints: tables from their tensor names to ours.
 
-SONAR's codec has three layouts: fairseq2's, fairseq's and Hugging Face's M2M100. The last two have
-the same names inside a layer, and their first four embedding rows are bos, pad, eos, unk.
-SONAR-LLM's predictor has one layout.
+SONAR's codec has four layouts: fairseq2's, fairseq's, Hugging Face's M2M100, and that of the port
+of SONAR to transformers. The last three have the same names inside a layer, and their first four
+embedding rows are bos, pad, eos, unk. SONAR-LLM's predictor has one layout.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ class Layout:
     """One published way to name a model's tensors.
 
     `layers` is the path of the list of layers. `whole` maps names of modules outside the layers to
-    ours, `parts` those inside a layer. `tied` names are further copies of the embedding. `ignored`
-    is a pattern of names that are not read. `permuted` tells that the first four embedding rows are
-    in fairseq's order.
+    ours, `parts` those inside a layer. `tied` names are further copies of the embedding; a file may
+    hold any one of all copies, or several. `ignored` is a pattern of names that are not read.
+    `permuted` tells that the first four embedding rows are in fairseq's order.
     """
 
     name: str
@@ -79,15 +79,31 @@ class Layout:
     def rename(self, tensors: Mapping[str, Tensor]) -> tuple[State, list[str]]:
         """Return the tensors by our names, and the names that this layout does not know."""
         ours, unknown = {}, []
+        copies = self.embeddings(tensors)
         for name, tensor in tensors.items():
-            if name in self.tied or re.fullmatch(self.ignored, name):
+            if name in copies[1:] or re.fullmatch(self.ignored, name):
                 continue
-            new = self._ours(name)
+            new = "embed.weight" if name in copies else self._ours(name)
             if new is None:
                 unknown.append(name)
             else:
                 ours[new] = tensor
         return ours, unknown
+
+    def embeddings(self, tensors: Mapping[str, Tensor]) -> list[str]:
+        """Return the names of those copies of the embedding that are there, the first one's first.
+
+        >>> DECODER_LAYOUTS[-1].embeddings({"lm_head.weight": None, "shared.weight": None})
+        ['shared.weight', 'lm_head.weight']
+        """
+        own = [f"{theirs}.weight" for theirs, ours in self.whole.items() if ours == "embed"]
+        return [name for name in (*own, *self.tied) if name in tensors]
+
+    def fits(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Tell whether a file has this layout: an embedding, and layers where they belong."""
+        return bool(self.embeddings(tensors)) and any(
+            name.startswith(f"{self.layers}.") for name in tensors
+        )
 
     def theirs(self, name: str) -> str:
         """Return this layout's name for one of ours."""
@@ -124,6 +140,15 @@ ENCODER_LAYOUTS = (
         ignored=_FAIRSEQ_EXTRAS,
         permuted=True,
     ),
+    Layout(
+        "transformers' SONAR",
+        layers="encoder.layers",
+        whole={"shared": "embed", "encoder.layer_norm": "norm"},
+        parts=_FAIRSEQ_PARTS,
+        tied=("encoder.embed_tokens.weight",),
+        ignored=_FAIRSEQ_EXTRAS,
+        permuted=True,
+    ),
 )
 DECODER_LAYOUTS = (
     Layout(
@@ -149,6 +174,15 @@ DECODER_LAYOUTS = (
         parts=_FAIRSEQ_PARTS,
         tied=("lm_head.weight", "model.decoder.embed_tokens.weight"),
         ignored=rf"model\.encoder\..*|{_FAIRSEQ_EXTRAS}",
+        permuted=True,
+    ),
+    Layout(
+        "transformers' SONAR",
+        layers="decoder.layers",
+        whole={"shared": "embed", "decoder.layer_norm": "norm"},
+        parts=_FAIRSEQ_PARTS,
+        tied=("decoder.embed_tokens.weight", "lm_head.weight"),
+        ignored=rf"encoder\..*|{_FAIRSEQ_EXTRAS}",
         permuted=True,
     ),
 )

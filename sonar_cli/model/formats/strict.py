@@ -7,7 +7,8 @@ the tensor as the file does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sonar_cli.errors import CheckpointError
+from sonar_cli.errors import CheckpointError, counted
+from sonar_cli.model.files import locate
 from sonar_cli.model.formats.layouts import Layout, State
 from sonar_cli.model.names import CONFIG, WEIGHTS
 from sonar_cli.model.shapes import LlamaConfig, TransformerConfig
+
+_LAYER = re.compile(r"(?:.+\.)?layers\.\d+(?=\.)")
 
 
 def expected_shapes(model: Any, shape: TransformerConfig | LlamaConfig) -> dict[str, torch.Size]:
@@ -38,6 +42,7 @@ def check(
 
     `unknown` are the names in the file that `layout` does not know.
     """
+    _check_layers(path, state, expected)
     unknown = unknown + [layout.theirs(name) for name in state if name not in expected]
     missing = [layout.theirs(name) for name in expected if name not in state]
     if missing:
@@ -66,6 +71,23 @@ def write(folder: Path, config: Mapping[str, Any], state: State, dtype: torch.dt
     file = folder / WEIGHTS[0]
     save_file(stored, str(file), metadata={"format": "pt"})
     file.chmod(0o644)  # safetensors makes files that only the owner can read
+
+
+def _check_layers(path: Path, state: State, expected: Mapping[str, torch.Size]) -> None:
+    """Raise CheckpointError if a file has fewer or more layers than its config says."""
+    found, wanted = _layers(state), _layers(expected)
+    if found and (found < wanted or wanted < found):
+        files = locate(path)
+        raise CheckpointError(
+            f"{files[0] if len(files) == 1 else path} holds {counted(len(found), 'layer')}, but "
+            f"its config says {len(wanted)}; get both from the same place"
+        )
+
+
+def _layers(names: Iterable[str]) -> set[str]:
+    """Return the paths of the layers that tensors belong to, such as `layers.0`."""
+    found = (_LAYER.match(name) for name in names)
+    return {match[0] for match in found if match}
 
 
 def _some(names: list[str]) -> str:
