@@ -104,9 +104,14 @@ def build(
 ) -> SonarSpaceCodec:
     """Build the codec from an encoder, a decoder and a SentencePiece file.
 
-    The tensors have fairseq2's names. Raises SonarError if sonar-space is not installed.
+    The tensors have fairseq2's names. Raises SonarError if sonar-space is not installed, and
+    UsageError for a tokenizer.json, which it does not read.
     """
     require()
+    if model_file(tokenizer).suffix == ".json":
+        raise UsageError(
+            f"sonar-space does not read {tokenizer}; give --tokenizer a SentencePiece *.model file"
+        )
     from fairseq2.models.nllb.tokenizer import NllbTokenizerConfig, load_nllb_tokenizer
     from sonar.models.sonar_text import factory
 

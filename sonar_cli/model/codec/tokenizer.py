@@ -16,7 +16,8 @@ from sentencepiece import SentencePieceProcessor
 
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.codec.languages import NLLB_LANGUAGES
-from sonar_cli.model.names import LANGUAGE_FILES
+from sonar_cli.model.codec.tokenizer_json import read_model
+from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_JSON
 from sonar_cli.model.shapes import read_json
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -47,20 +48,25 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
-        """Read a SentencePiece file, or a folder that holds one `*.model`.
+        """Read a SentencePiece file, or a folder that holds one `*.model` or a tokenizer.json.
 
         A tokenizer_config.json or special_tokens_map.json beside it may list the languages as
-        `additional_special_tokens` (Hugging Face's NLLB layout); otherwise they are NLLB's 202.
-        Raises CheckpointError if there is no readable SentencePiece model.
+        `additional_special_tokens` (Hugging Face's NLLB layout), or tokenizer.json as added tokens;
+        otherwise they are NLLB's 202. Raises CheckpointError if there is no readable model.
         """
         file = model_file(path)
+        added: list[str] = []
         try:
-            pieces = SentencePieceProcessor(model_proto=file.read_bytes())
+            if file.suffix == ".json":
+                model, added = read_model(file)
+            else:
+                model = file.read_bytes()
+            pieces = SentencePieceProcessor(model_proto=model)
         except (RuntimeError, OSError) as error:
             raise CheckpointError(
                 f"{file} is not a SentencePiece model ({error}); give --tokenizer a *.model file"
             ) from error
-        return cls(pieces, _languages_beside(file))
+        return cls(pieces, _languages_beside(file, added))
 
     @property
     def vocab_size(self) -> int:
@@ -124,24 +130,26 @@ class Tokenizer:
 
 
 def model_file(path: Path) -> Path:
-    """Return the SentencePiece file: the path itself or, of a folder, the one *.model in it.
+    """Return the tokenizer's file: the path itself or, of a folder, the one *.model in it.
 
-    Raises CheckpointError for a folder with no *.model or several.
+    A folder without one may have a tokenizer.json instead. Raises CheckpointError for a folder with
+    neither, or with several *.model.
     """
     if not path.is_dir():
         return path
     found = sorted(path.glob("*.model"))
+    if not found and (path / TOKENIZER_JSON).is_file():
+        return path / TOKENIZER_JSON
     if len(found) != 1:
         what = "no" if not found else "more than one"
         raise CheckpointError(f"{path} holds {what} SentencePiece *.model; name the file itself")
     return found[0]
 
 
-def _languages_beside(file: Path) -> Sequence[str]:
-    """Return the languages that a JSON file beside the SentencePiece file lists, or NLLB's."""
-    for name in LANGUAGE_FILES:
-        path = file.parent / name
-        listed = read_json(path).get("additional_special_tokens") if path.is_file() else None
+def _languages_beside(file: Path, added: Sequence[str]) -> Sequence[str]:
+    """Return the languages that a JSON file beside the tokenizer's lists, or `added`, or NLLB's."""
+    beside = [read_json(path) for each in LANGUAGE_FILES if (path := file.parent / each).is_file()]
+    for listed in (*(each.get("additional_special_tokens") for each in beside), added):
         names = [token["content"] if isinstance(token, dict) else token for token in listed or ()]
         languages = [name for name in names if _LANGUAGE.fullmatch(str(name))]
         # NLLB's own languages keep the order of its weights, even if a file lists them in another.
