@@ -43,7 +43,8 @@ class ModelRequest:
 
     `model` is a name, a Hub repository, a directory or a file; `config` the JSON that goes with a
     bare checkpoint. `encoder`, `decoder` and `tokenizer` replace the model's own parts by paths,
-    repositories or, for the codec `sonar-space`, its cards. `offline` forbids downloads.
+    repositories, files of repositories (`owner/name:file`) or, for the codec `sonar-space`, its
+    cards. `offline` forbids downloads.
     """
 
     model: str = MINI
@@ -80,8 +81,9 @@ class ModelPaths:
     """Where a model's files lie.
 
     `encoder` and `decoder` are directories or checkpoint files, `tokenizer` a SentencePiece file
-    or a directory that holds one. `predictor` is a directory with config.json or a bare .pt; then
-    `predictor_config` names its JSON. It is None where only the codec was asked for.
+    or a tokenizer.json, or a directory that holds one. `predictor` is a directory with config.json
+    or a bare .pt; then `predictor_config` names its JSON. It is None where only the codec was asked
+    for.
     """
 
     encoder: Path

@@ -37,7 +37,7 @@ parts = together(
     option("--decoder", section=MODEL, metavar="PATH", help="A SONAR decoder instead."),
     option(
         "--tokenizer", section=MODEL, metavar="PATH",
-        help="A SentencePiece file, or a folder that holds one.",
+        help="A SentencePiece file or tokenizer.json, or a folder that holds one.",
     ),
     option("--offline", section=MODEL, is_flag=True, help="Never ask the network."),
 )  # fmt: skip

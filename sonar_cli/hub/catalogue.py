@@ -61,6 +61,7 @@ PUBLISHED = {
 }
 SONAR_ENCODER = "cointegrated/SONAR_200_text_encoder"
 SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
+META_SONAR = "facebook/SONAR"
 
 
 @dataclass(frozen=True)

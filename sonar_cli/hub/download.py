@@ -12,7 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from sonar_cli.errors import DownloadError
-from sonar_cli.model.names import CONFIG, LANGUAGE_FILES, TOKENIZER_FILES, WEIGHTS
+from sonar_cli.model.names import (
+    CONFIG,
+    LANGUAGE_FILES,
+    META_WEIGHTS,
+    TOKENIZER_FILES,
+    WEIGHTS,
+)
 from sonar_cli.model.shapes import read_json
 from sonar_cli.options import MINI
 
@@ -32,18 +38,44 @@ class Hub:
         """Return the folder of a repository's weights, and of its config unless `own_config`."""
         if not own_config:
             self._first(repository, (CONFIG,), self._file)
-        if weights := self._cached_weights(repository):
-            return weights.parent
-        return self._first(repository, WEIGHTS, self._weights).parent
+        weights = self._cached_weights(repository)
+        return (weights or self._first(repository, WEIGHTS, self._weights)).parent
 
-    def tokenizer(self, repository: str) -> Path:
-        """Return a repository's SentencePiece file; get the files beside it that list languages."""
-        cached = (self._cached(repository, name) for name in TOKENIZER_FILES)
-        file = next((path for path in cached if path), None)
-        file = file or self._first(repository, TOKENIZER_FILES, self._file)
-        for name in LANGUAGE_FILES:
-            self._optional(repository, name)
-        return file
+    def half(self, repository: str, part: str, file: str = "") -> Path:
+        """Return the weights of a codec's "encoder" or "decoder", and get its config if it has one.
+
+        They are a folder or, under Meta's own names, a file. `file` names another one.
+        """
+        from huggingface_hub.errors import EntryNotFoundError
+
+        if file:
+            return self._first(repository, (file,), self._file)
+        if not self._is_missing(repository, CONFIG):
+            with suppress(EntryNotFoundError):
+                self._file(repository, CONFIG)
+        names = (*WEIGHTS, *META_WEIGHTS[part])
+        weights = self._cached_weights(repository, names)
+        weights = weights or self._first(repository, names, self._weights)
+        return weights if weights.suffix == ".pt" else weights.parent
+
+    def tokenizer(self, repository: str, file: str = "") -> Path | None:
+        """Return a repository's tokenizer, None without one; get the files that list languages.
+
+        A file that was missing before is not asked for again. `file` names another one.
+        """
+        from huggingface_hub.errors import EntryNotFoundError
+
+        names = (file,) if file else TOKENIZER_FILES
+        cached = (self._cached(repository, name) for name in names)
+        found = next((path for path in cached if path), None)
+        for name in names:
+            if found is None and not self._is_missing(repository, name):
+                with suppress(EntryNotFoundError):
+                    found = self._file(repository, name)
+        if found:
+            for name in LANGUAGE_FILES:
+                self._optional(repository, name)
+        return found
 
     def has_model(self, repository: str) -> bool:
         """Tell whether a repository's weights are in the cache."""
@@ -58,13 +90,15 @@ class Hub:
         try:
             return self._file(repository, name)
         except EntryNotFoundError:
+            if name not in WEIGHTS:
+                raise
             index = self._file(repository, f"{name}.index.json")
         for shard in locate(index.parent):
             self._file(repository, shard.name)
         return index
 
-    def _cached_weights(self, repository: str) -> Path | None:
-        for name in WEIGHTS:
+    def _cached_weights(self, repository: str, names: tuple[str, ...] = WEIGHTS) -> Path | None:
+        for name in names:
             if found := self._cached(repository, name):
                 return found
             index = self._cached(repository, f"{name}.index.json")
@@ -87,12 +121,17 @@ class Hub:
 
     def _optional(self, repository: str, name: str) -> None:
         """Get a file if possible, and do not ask again for one that is known to be missing."""
-        from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError
 
-        if try_to_load_from_cache(repository, name) is None:
+        if not self._is_missing(repository, name):
             with suppress(EntryNotFoundError, DownloadError):
                 self._file(repository, name)
+
+    def _is_missing(self, repository: str, name: str) -> bool:
+        """Tell whether the repository is known not to have a file."""
+        from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
+
+        return try_to_load_from_cache(repository, name) is _CACHED_NO_EXIST
 
     def _cached(self, repository: str, name: str) -> Path | None:
         from huggingface_hub import try_to_load_from_cache

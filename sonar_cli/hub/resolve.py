@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import DownloadError, UsageError
 from sonar_cli.hub.catalogue import (
     EMBEDDED,
+    META_SONAR,
     PUBLISHED,
     SONAR_DECODER,
     SONAR_ENCODER,
     published,
 )
 from sonar_cli.hub.download import Hub
-from sonar_cli.model.names import CONFIG
+from sonar_cli.model.names import CONFIG, META_WEIGHTS, TOKENIZER_FILES
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
 
 _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+# A part may also be one file of a repository: owner/name:file.
+_PLACE = re.compile(rf"{_REPOSITORY.pattern}(?::\w[\w.-]*)?")
+_DEFAULTS = {"encoder": SONAR_ENCODER, "decoder": SONAR_DECODER}
 
 Parts = dict[str, str | None]
 
@@ -30,8 +35,9 @@ def resolve(
 
     A whole model is a directory with predictor/, encoder/, decoder/ and tokenizer/, or the folder
     of a training, which has it as model/. Other predictors get the codec parts that lie beside
-    them, or else those of SONAR's published codec. If `predictor` is False, only the codec is
-    downloaded. With the codec "sonar-space", parts can also be names of its cards, and its own
+    them, or else those of SONAR's published codec. A tokenizer is looked for beside the encoder,
+    then beside the decoder, then in Meta's own repository. If `predictor` is False, only the codec
+    is downloaded. With the codec "sonar-space", parts can also be names of its cards, and its own
     cards are the default. `progress` shows downloads on stderr. Raises UsageError for an unknown
     name, and DownloadError for files that cannot be downloaded.
     """
@@ -46,7 +52,9 @@ def resolve(
     if request.codec == "sonar-space":
         parts = _from_cards(parts, root, request.offline)
     return ModelPaths(
-        **{part: _part(part, path, root, hub) for part, path in parts.items()},
+        encoder=_half("encoder", parts["encoder"], root, hub),
+        decoder=_half("decoder", parts["decoder"], root, hub),
+        tokenizer=_tokenizer(parts, root, hub),
         predictor=found,
         predictor_config=Path(request.config) if request.config else None,
     )
@@ -110,22 +118,57 @@ def _beside(root: Path | None, part: str) -> Path | None:
 
 
 def _is_card(name: str) -> bool:
-    return not (Path(name).expanduser().exists() or _REPOSITORY.fullmatch(name))
+    return not (Path(name).expanduser().exists() or _PLACE.fullmatch(name))
 
 
-def _part(part: str, given: str | None, root: Path | None, hub: Hub) -> Path:
-    if given is not None:
-        path = Path(given).expanduser()
-        if path.exists():
-            return path
-        if _is_path(given) or not _REPOSITORY.fullmatch(given):
-            raise UsageError(f"--{part} {given}: no such file, directory or Hub repository")
-        return hub.tokenizer(given) if part == "tokenizer" else hub.model(given)
-    if beside := _beside(root, part):
-        return beside
-    if part == "tokenizer":
-        return hub.tokenizer(SONAR_ENCODER)
-    return hub.model(SONAR_ENCODER if part == "encoder" else SONAR_DECODER)
+def _half(part: str, given: str | None, root: Path | None, hub: Hub) -> Path:
+    if found := _here(part, given, root):
+        named = (found / name for name in META_WEIGHTS[part])
+        return next((file for file in named if file.is_file()), found)
+    repository, _, file = (given or _DEFAULTS[part]).partition(":")
+    return hub.half(repository, part, file)
+
+
+def _tokenizer(parts: Parts, root: Path | None, hub: Hub) -> Path:
+    """Return the tokenizer that is given, lies beside the model, or goes with its codec."""
+    given = parts["tokenizer"]
+    if found := _here("tokenizer", given, root):
+        return found
+    repository, _, file = (given or "").partition(":")
+    places = [repository] if given else [*_codec_places(parts, root), META_SONAR]
+    for place in places:
+        if found := _named(place) if isinstance(place, Path) else hub.tokenizer(place, file):
+            return found
+    where = " or ".join(str(place) for place in dict.fromkeys(places))
+    raise DownloadError(f"there is no tokenizer in {where}; give --tokenizer a *.model file")
+
+
+def _codec_places(parts: Parts, root: Path | None) -> Iterator[Path | str]:
+    """Yield where the encoder and the decoder lie: a path, or a repository."""
+    for part, default in _DEFAULTS.items():
+        given = parts[part]
+        yield _here(part, given, root) or (given or default).partition(":")[0]
+
+
+def _named(weights: Path) -> Path | None:
+    """Return the tokenizer beside a codec's weights, by one of its names, or None."""
+    folder = weights if weights.is_dir() else weights.parent
+    return next((folder / name for name in TOKENIZER_FILES if (folder / name).is_file()), None)
+
+
+def _here(part: str, given: str | None, root: Path | None) -> Path | None:
+    """Return a part's place on this machine, or None for that of a repository.
+
+    Raises UsageError for a name that is neither.
+    """
+    if given is None:
+        return _beside(root, part)
+    path = Path(given).expanduser()
+    if path.exists():
+        return path
+    if _is_path(given) or not _PLACE.fullmatch(given):
+        raise UsageError(f"--{part} {given}: no such file, directory or Hub repository")
+    return None
 
 
 def _is_path(name: str) -> bool:
