@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -102,6 +102,24 @@ def of_lines(text: str, spans: Iterable[tuple[int, int]], kind: Kind) -> Block:
         pieces.append(text[start:end])
         length += end - start
     return Block("".join(pieces), kind, tuple(origins) or ((0, 0, 0),))
+
+
+def join(parts: Sequence[Block], sign: str, kind: Kind) -> Block:
+    """Return blocks as one, with a sign that stands for all that is between two of them.
+
+    >>> join([Block("a", "prose"), Block("b", "prose", ((0, 9, 0),))], " ", "prose")
+    Block(text='a b', kind='prose', origins=((0, 0, 0), (1, 1, 8), (2, 9, 0)))
+    """
+    origins: list[Origin] = []
+    length = 0
+    for before, part in zip([None, *parts], parts, strict=False):
+        if before:
+            end, start = before.where(0, len(before.text))[1], part.where(0, 1)[0]
+            origins.append((length, end, start - end))
+            length += len(sign)
+        origins += [(p + length, o, n) for p, o, n in part.origins]
+        length += len(part.text)
+    return Block(sign.join(part.text for part in parts), kind, tuple(origins))
 
 
 def _position(origin: Origin) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sonar_cli.options import SplitMode
-from sonar_cli.text import chat, html, mail, plain, subtitles
+from sonar_cli.text import chat, html, mail, pages, subtitles
 from sonar_cli.text.blocks import Block, Kind
 from sonar_cli.text.charsets import even
 from sonar_cli.text.clauses import shorten
@@ -96,4 +96,4 @@ def _blocks(text: str, format: Format | None, mode: SplitMode, name: str) -> Ite
         return html.blocks(text)
     if format == "subtitles":
         return subtitles.blocks(text)
-    return chat.blocks(text) if format == "chat" else plain.blocks(text)
+    return chat.blocks(text) if format == "chat" else pages.blocks(text)

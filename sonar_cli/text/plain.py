@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sonar_cli.text.blocks import Block, Kind, block
+from sonar_cli.text.blocks import Block, Edit, Kind, block
 from sonar_cli.text.lines import GAP, ends_sentence
 
 _WORDLESS = re.compile(r"[\W_]*")
@@ -35,13 +35,21 @@ def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]
         stop = gap.start() if gap else end
         if not _WORDLESS.fullmatch(text, start, stop):
             kind = _kind(text[start:stop])
-            edits = (
-                (*each.span(), "")
-                for each in (_HYPHEN.finditer(text, start, stop) if kind == "prose" else ())
-                if text[each.start() - 1].islower() and text[each.end()].islower()
+            yield block(
+                text, start, stop, kind, hyphens(text, start, stop) if kind == "prose" else ()
             )
-            yield block(text, start, stop, kind, edits)
         start = gap.end() if gap else end
+
+
+def hyphens(text: str, start: int, end: int) -> Iterator[Edit]:
+    """Yield the edits that join the words of text[start:end] that a line's end has parted.
+
+    >>> list(hyphens("un-\\nhappy Anglo-\\nSaxon", 0, 22))
+    [(2, 4, '')]
+    """
+    for found in _HYPHEN.finditer(text, start, end):
+        if text[found.start() - 1].islower() and text[found.end()].islower():
+            yield *found.span(), ""
 
 
 def _kind(paragraph: str) -> Kind:
