@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -120,6 +120,40 @@ def join(parts: Sequence[Block], sign: str, kind: Kind) -> Block:
         origins += [(p + length, o, n) for p, o, n in part.origins]
         length += len(part.text)
     return Block(sign.join(part.text for part in parts), kind, tuple(origins))
+
+
+def whole(content: str, marks: Iterable[Edit]) -> Iterator[Edit]:
+    """Join neighbouring sorted edits, and add to marks the letter that they open or close.
+
+    The place of a sentence then holds its marks as well.
+
+    >>> list(whole("*Run* it", [(0, 1, ""), (4, 5, "")]))
+    [(0, 2, 'R'), (3, 5, 'n')]
+    """
+    joined: list[Edit] = []
+    for start, end, new in marks:
+        # Two that write something stay apart: a long row of them would be copied for each.
+        reach = joined[-1][1] - bool(new and joined[-1][2]) if joined else -1
+        if start <= reach:
+            first, last, before = joined[-1]
+            joined[-1] = (first, max(last, end), before + new)
+        else:
+            joined.append((start, end, new))
+    done = 0
+    for index, (start, end, new) in enumerate(joined):
+        opens = start == 0 or content[start - 1].isspace()
+        closes = end == len(content) or content[end].isspace()
+        if not new and opens and not closes:
+            following = joined[index + 1] if index + 1 < len(joined) else None
+            if following and following[0] == end + 1 and not following[2]:
+                # A single letter between two marks.
+                joined[index + 1] = (start, following[1], content[end])
+                continue
+            end, new = end + 1, content[end]
+        elif not new and closes and start - 1 >= done and not opens:
+            start, new = start - 1, content[start - 1]
+        yield start, end, new
+        done = end
 
 
 def _position(origin: Origin) -> int:

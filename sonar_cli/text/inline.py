@@ -15,7 +15,7 @@ from typing import Any
 from markdown_it import MarkdownIt, rules_inline
 from markdown_it.rules_inline import StateInline
 
-from sonar_cli.text.blocks import Edit
+from sonar_cli.text.blocks import Edit, whole
 
 Rule = Callable[[StateInline, bool], bool]
 
@@ -48,7 +48,7 @@ def edits(content: str, references: dict[str, Any]) -> Iterator[Edit]:
         stop = _cut(content, start)
         part = content[start:stop]
         if _SIGN.search(part):
-            for first, last, new in _whole(part, _marks(part, references)):
+            for first, last, new in whole(part, _marks(part, references)):
                 yield first + start, last + start, new
         start = stop
 
@@ -86,32 +86,6 @@ def _depth(content: str) -> int:
         depth = depth + 1 if bracket == "[" else max(depth - 1, 0)
         most = max(most, depth)
     return most
-
-
-def _whole(content: str, marks: list[Edit]) -> Iterator[Edit]:
-    """Join neighbouring edits, and add to marks the letter that they open or close."""
-    joined: list[Edit] = []
-    for start, end, new in marks:
-        if joined and start <= joined[-1][1]:
-            first, last, before = joined[-1]
-            joined[-1] = (first, max(last, end), before + new)
-        else:
-            joined.append((start, end, new))
-    done = 0
-    for index, (start, end, new) in enumerate(joined):
-        opens = start == 0 or content[start - 1].isspace()
-        closes = end == len(content) or content[end].isspace()
-        if not new and opens and not closes:
-            following = joined[index + 1] if index + 1 < len(joined) else None
-            if following and following[0] == end + 1 and not following[2]:
-                # A single letter between two marks.
-                joined[index + 1] = (start, following[1], content[end])
-                continue
-            end, new = end + 1, content[end]
-        elif not new and closes and start - 1 >= done and not opens:
-            start, new = start - 1, content[start - 1]
-        yield start, end, new
-        done = end
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 from sonar_cli.text import html, inline
 from sonar_cli.text.blocks import Block, Kind, block, of_lines
-from sonar_cli.text.lines import ends_sentence
+from sonar_cli.text.plain import reads_as_prose
 
 # Quotations and list items in one another; each level takes several of Python's stack frames.
 _NESTING = 60
@@ -34,7 +34,6 @@ _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]+\]:[ \t]*")
 _ALERT = re.compile(r"\[!\w+\][+-]?[ \t]*")
 _TASK = re.compile(r"\[[ xX]\][ \t]+")
 _MARKS = re.compile(r"(?:[ \t]*(?:>|[-*+](?=\s)|\d{1,9}[.)](?=\s)))*[ \t]*")
-_CODE_SIGNS = re.compile(r"[{}=<>|\\;$`]|\w\(|^\s*(?:#|//|-)|\S {2,}\S", re.M)
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -85,17 +84,6 @@ def _definition(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return rules_block.reference(state, start, end, silent)
     finally:
         state.lineMax = last
-
-
-def _is_prose(paragraph: str) -> bool:
-    """Return whether indented lines read as sentences rather than as code."""
-    words = paragraph.split()
-    return (
-        len(words) >= 4
-        and words[0].lstrip("\"'\u201c\u2018\u00ab(")[:1].isupper()
-        and ends_sentence(paragraph.rstrip())
-        and not _CODE_SIGNS.search(paragraph)
-    )
 
 
 class _Reader:
@@ -175,7 +163,7 @@ class _Reader:
     def indented(self, token: Token) -> Block:
         """Return indented lines: code, unless someone has set paragraphs in."""
         paragraphs = re.split(r"\n\s*\n", token.content.strip())
-        if not all(map(_is_prose, paragraphs)):
+        if not all(map(reads_as_prose, paragraphs)):
             return self.raw(token, "code")
         first, last = token.map or (0, 0)
         return self.without_marks(first, last)

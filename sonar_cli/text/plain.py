@@ -15,6 +15,7 @@ _CHAPTER = re.compile(
     r"[^a-z]{0,40}\.?$|(?:[ivxlcdm]+|\d+(?:\.\d+)*)\.?$|\d+(?:\.\d+)*\.?[ \t]+[^\W\d_][^.!?]*$",
     re.I,
 )
+_CODE_SIGNS = re.compile(r"[{}=<>|\\;$`]|\w\(|^\s*(?:#|//|-)|\S {2,}\S", re.M)
 _TITLE_LENGTH = 60
 _HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad][ \t]*\r?\n[ \t]*(?=[^\W\d_])")
 _CELL_SEPARATOR = re.compile(r"\||\t| {3,}")
@@ -50,6 +51,21 @@ def hyphens(text: str, start: int, end: int) -> Iterator[Edit]:
     for found in _HYPHEN.finditer(text, start, end):
         if text[found.start() - 1].islower() and text[found.end()].islower():
             yield *found.span(), ""
+
+
+def reads_as_prose(paragraph: str) -> bool:
+    """Return whether lines that are set in like code are sentences.
+
+    >>> reads_as_prose("    It rained all day."), reads_as_prose("    x = call(1)")
+    (True, False)
+    """
+    words = paragraph.split()
+    return (
+        len(words) >= 4
+        and words[0].lstrip("\"'\u201c\u2018\u00ab(")[:1].isupper()
+        and ends_sentence(paragraph.rstrip())
+        and not _CODE_SIGNS.search(paragraph)
+    )
 
 
 def _kind(paragraph: str) -> Kind:
