@@ -15,7 +15,20 @@ from sonar_cli.errors import UsageError
 StopReason = Literal["end", "length", "repetition"]
 Method = Literal["extractive", "abstractive", "hybrid"]
 AskedMethod = Literal["auto", "extractive", "abstractive", "hybrid"]
-InputFormat = Literal["auto", "text", "markdown", "html", "mail", "subtitles", "chat", "jsonl"]
+InputFormat = Literal[
+    "auto",
+    "text",
+    "markdown",
+    "rst",
+    "asciidoc",
+    "org",
+    "latex",
+    "html",
+    "mail",
+    "subtitles",
+    "chat",
+    "jsonl",
+]
 SplitMode = Literal["auto", "lines", "punkt", "rules"]
 OutputFormat = Literal["text", "json", "jsonl"]
 CodecKind = Literal["native", "sonar-space"]

@@ -1,4 +1,4 @@
-"""Split documents (Markdown, HTML, mail, subtitles, chats, plain text) into sentences.
+"""Split documents (plain text, Markdown and its like, HTML, mail, ...) into sentences.
 
 A text is cut into blocks (`blocks.py`), such as paragraphs, headings and tables. Each block loses
 its markup and is split into sentences, which keep their offsets in the document and their kind.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sonar_cli.options import SplitMode
-from sonar_cli.text import chat, html, mail, pages, subtitles
+from sonar_cli.text import asciidoc, chat, html, latex, mail, org, pages, rst, subtitles
 from sonar_cli.text.blocks import Block, Kind
 from sonar_cli.text.charsets import even
 from sonar_cli.text.clauses import shorten
@@ -23,6 +23,17 @@ __all__ = ["CANDIDATES", "CONTINUED", "Format", "Passage", "detect", "passages"]
 CANDIDATES: frozenset[Kind] = frozenset({"prose", "quote"})
 # The kinds of sentences that a model continues.
 CONTINUED: frozenset[Kind] = frozenset({"prose", "quote", "heading"})
+
+_READERS: dict[Format, Callable[[str], Iterator[Block]]] = {
+    "text": pages.blocks,
+    "html": html.blocks,
+    "subtitles": subtitles.blocks,
+    "chat": chat.blocks,
+    "rst": rst.blocks,
+    "asciidoc": asciidoc.blocks,
+    "org": org.blocks,
+    "latex": latex.blocks,
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ def passages(
 ) -> Iterator[Passage]:
     """Yield a document's sentences one by one.
 
-    Of plain text one block is held in memory, of Markdown, HTML and mail all that was parsed.
+    Of plain text one block or page is held in memory, of other documents all that was parsed.
     Without a `format`, `detect` finds it from the text and the file's `name`. `lang` is a
     FLORES-200 code. If `length`, which counts the tokens of a sentence, is given, sentences of more
     than `limit` tokens are cut. With mode "lines" every line is a sentence of prose, and markup is
@@ -92,8 +103,4 @@ def _blocks(text: str, format: Format | None, mode: SplitMode, name: str) -> Ite
         from sonar_cli.text import markdown
 
         return markdown.blocks(text)
-    if format == "html":
-        return html.blocks(text)
-    if format == "subtitles":
-        return subtitles.blocks(text)
-    return chat.blocks(text) if format == "chat" else pages.blocks(text)
+    return _READERS[format](text)

@@ -1,4 +1,4 @@
-"""Detect what a text is: plain text, Markdown, HTML, mail, subtitles or a chat."""
+"""Detect what a text is: plain text, a kind of markup, HTML, mail, subtitles or a chat."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Literal
 
 from sonar_cli.text import chat, header, subtitles
 
-Format = Literal["text", "markdown", "html", "mail", "subtitles", "chat"]
+Format = Literal[
+    "text", "markdown", "html", "mail", "subtitles", "chat", "rst", "asciidoc", "org", "latex"
+]
 
 ENDINGS: dict[str, Format] = {
     ".md": "markdown",
@@ -18,6 +20,11 @@ ENDINGS: dict[str, Format] = {
     ".eml": "mail",
     ".srt": "subtitles",
     ".vtt": "subtitles",
+    ".rst": "rst",
+    ".adoc": "asciidoc",
+    ".asciidoc": "asciidoc",
+    ".org": "org",
+    ".tex": "latex",
 }
 # Characters at the beginning of a text from which its format is detected.
 SAMPLE = 8_000

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from sonar_cli.text import plain
 from sonar_cli.text.blocks import Block, join
+from sonar_cli.text.lines import ends_sentence
 
 Span = tuple[int, int]
 
@@ -82,7 +83,7 @@ def _is_open(parts: list[Block]) -> bool:
 
 
 def _has_ended(part: Block) -> bool:
-    return plain.ends_sentence(part.text) and not _GOES_ON.search(part.text[-20:])
+    return ends_sentence(part.text) and not _GOES_ON.search(part.text[-20:])
 
 
 def _joined(parts: list[Block]) -> Iterator[Block]:
@@ -130,7 +131,7 @@ def _furniture(text: str, lines: list[Span], seen: Counter[str], page: int) -> i
             _NUMBER.fullmatch(line)
             or (_APART.fullmatch(line) and _is_alone(text, start, end))
             # A line that reads like a sentence may be twice there by chance.
-            or max(seen[key] for key in _keys(line, page)) >= 2 + plain.ends_sentence(line)
+            or max(seen[key] for key in _keys(line, page)) >= 2 + ends_sentence(line)
         ):
             return count
     return len(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -347,6 +348,12 @@ def test_deep_nesting_is_no_problem() -> None:
         ("Words.", "A.HTML", "html"),
         ("Words.", "a.eml", "mail"),
         ("Words.", "a.txt", "text"),
+        ("Words.", "a.rst", "rst"),
+        ("Words.", "a.adoc", "asciidoc"),
+        ("Words.", "a.asciidoc", "asciidoc"),
+        ("Words.", "a.org", "org"),
+        ("Words.", "A.TEX", "latex"),
+        (".. note:: Look\n\n* One\n", "a.txt", "text"),
         (MARKDOWN, "", "markdown"),
         (PLAIN, "", "text"),
         (MAIL, "-", "mail"),
@@ -475,10 +482,15 @@ _PIECES = [
     ),
     *("From: a\n", "Sent: b\n", "To: c\n", "-- \n", "---\n", "\ud83d", "\0", "\ufeff", "é"),
     *("00:00:01,000 --> 00:00:02,000\n", "09:15 Ann: "),
+    *("\f", "12\n\f", "::\n", ".. note:: ", ".. ", "===\n", ":a:`", "``", "|a|", "[1]_", "a_ "),
+    *("----\n", "|===\n", "[source]\n", "link:a[", "<<", "footnote:[", "term:: ", "+\n"),
+    *("[[", "]]", "][", "#+begin_src\n", "#+end_src\n", ":END:\n", "[fn:1]", "=a= ", "/a/"),
+    *("\\emph{", "}", "$", "\\[", "\\]", "\\begin{figure}", "\\end{figure}", "\\item ", "%", "~"),
+    *("\\section{", "\\cite{a}", "\\begin{document}", "\\end{document}", "\\'e", "\\verb|", "--"),
 ]
 _MARKS = st.text(st.sampled_from("ab. \n\t#>*_`|-[](){}<>!&;:\\=~1\"'"), max_size=60)
 _JOINED = st.lists(st.sampled_from(_PIECES), max_size=30).map("".join)
-_FORMATS = ["text", "markdown", "html", "mail", "subtitles", "chat"]
+_FORMATS = list(get_args(Format))
 
 
 @settings(max_examples=300, deadline=None)
