@@ -61,6 +61,7 @@ COMMANDS = (
     "models pull",
     "models show",
     "models path",
+    "models verify",
     "cache",
     "cache info",
     "cache clear",
@@ -76,7 +77,8 @@ LOCAL = ("checkpoint.pt",)
 ORIGINAL = ("--codec sonar-space", "--against sonar-space")
 SYSTEMS = ("sonar-llm train", "runs/")
 PAPER = ("evaluate paper",)
-SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + SYSTEMS + PAPER
+VERIFY = ("models verify 900m",)
+SPECIAL = SET_UP + CHECKS + HUB + LOCAL + ORIGINAL + SYSTEMS + PAPER + VERIFY
 
 
 def _lines() -> list[str]:
@@ -199,6 +201,14 @@ def test_a_line_that_downloads_says_when_it_cannot(line: str, folder: Path) -> N
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("sonar-llm: ")
     assert "-m mini" in done.stderr
+
+
+@pytest.mark.parametrize("line", _with(VERIFY))
+def test_a_line_that_verifies_knows_other_weights(line: str, folder: Path, hub: HubServer) -> None:
+    done = _shell(line, folder, HF_ENDPOINT=hub.url)
+    assert done.returncode == 1
+    assert [each.partition(":")[0] for each in done.stdout.splitlines()] == ["good", "wrong"]
+    assert done.stderr.endswith("remove the files and get them again\n")
 
 
 @pytest.mark.parametrize("line", _with(LOCAL))

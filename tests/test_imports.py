@@ -136,7 +136,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
     [
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
         *("evaluate mini", "evaluate paper"),
-        *("models", "models list", "cache", "cache info"),
+        *("models", "models list", "models verify", "cache", "cache info"),
     ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:

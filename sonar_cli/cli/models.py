@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from sonar_cli.cli import session
-from sonar_cli.cli.declare import Command, argument
-from sonar_cli.cli.options import format_, quiet
-from sonar_cli.options import MINI, ModelRequest, OutputFormat, OutputOptions
+from sonar_cli.cli.declare import Command, argument, group, option
+from sonar_cli.cli.options import device, format_, parts, quiet
+from sonar_cli.errors import CheckpointError
+from sonar_cli.options import MINI, ModelRequest, OutputFormat, OutputOptions, Runtime
+
+if TYPE_CHECKING:
+    from sonar_cli.api import SonarLLM
 
 _NAME = "A name (`models list`), a Hub repository or a local path."
 
@@ -68,3 +74,50 @@ def path(model: str) -> int:
     for part in ("predictor", "encoder", "decoder", "tokenizer"):
         print(f"{part}\t{getattr(paths, part)}")
     return 0
+
+
+@models.command("verify", cls=Command, short_help="Check that a model's files are good.")
+@argument("model", default=MINI, metavar="[MODEL]", help=_NAME)
+@option(
+    "--run", is_flag=True, envvar="SONAR_LLM_VERIFY_RUN",
+    help="Also run the codec, and compare with known values of SONAR's published weights.",
+)  # fmt: skip
+@group("runtime", Runtime, device)
+@group("request", ModelRequest, parts)
+@quiet
+def verify(request: ModelRequest, runtime: Runtime, run: bool, quiet: bool) -> int:
+    """Check that a model's files are whole, of the right kind, and fit together.
+
+    What is missing is downloaded. Every line says in words what was found.
+    """
+    llm = session.open_model(request, runtime, OutputOptions(quiet=quiet))
+    if llm.paths.predictor is not None:
+        llm.load_predictor()
+    predictor = "" if llm.paths.predictor is None else ", predictor"
+    print(f"good: encoder, decoder, tokenizer{predictor} are whole and fit together", flush=True)
+    if run:
+        _compare(llm)
+    return 0
+
+
+def _compare(llm: SonarLLM) -> None:
+    """Print how the codec's values compare with the known ones; CheckpointError if they differ."""
+    from sonar_cli.hub import verify
+    from sonar_cli.hub.catalogue import published
+
+    own = llm.request.encoder is not None or published(llm.request.model) is None
+    if own and llm.codec.width != verify.SONAR.width:
+        llm.notify("no values are known of this codec, only of SONAR's published weights")
+        return
+    wrong = 0
+    for each in verify.checks(llm.codec, verify.SONAR):
+        wrong += not each.met
+        if each.met:
+            print(f"good: {each.what} is {each.found}", flush=True)
+        else:
+            print(f"wrong: {each.what} is {each.found}, but should be {each.expected}", flush=True)
+    if wrong:
+        raise CheckpointError(
+            f"{llm.paths.encoder} and {llm.paths.decoder} do not do what SONAR's published weights "
+            "do: they are other weights or damaged; remove the files and get them again"
+        )
