@@ -20,11 +20,6 @@ _TOKEN = re.compile(
     |(?P<mark>~|---?|``?|'')""",
     re.X,
 )
-# Braces, but in what is shown as it is, such as an address with a per cent sign.
-_BRACES = re.compile(
-    r"\\(?:url|path|nolinkurl|href)(?P<open>\{)[^{}\s]*\}|\\verb\*?([^\w\s]).{0,200}?\2"
-    r"|\\(?s:.)|%[^\n]*|[{}]"
-)
 _ENVIRONMENT = re.compile(r"\{([a-zA-Z]+\*?)\}")
 _END = re.compile(r"\\end\{([a-zA-Z]+\*?)\}")
 _OPTION = re.compile(r"[ \t]{0,8}\[[^\[\]]{0,300}\]")
@@ -62,7 +57,7 @@ class _Reader:
         self.found: list[Block] = []
         self.groups: list[bool] = []
         self.in_formula = False
-        self.closing = _closing(text)
+        self.closing = tex.closing_braces(text)
         self.last = {each[1]: each.start() for each in _END.finditer(text)}
         self.last_display = text.rfind("\\]")
 
@@ -265,17 +260,3 @@ class _Reader:
             begin = self.arguments(at) if kind in tex.WITH_ARGUMENTS else self.options(at)
             self.flush(start, begin)
             self.at = begin
-
-
-def _closing(text: str) -> dict[int, int]:
-    """Return where each brace is closed that is opened at an offset."""
-    closing: dict[int, int] = {}
-    opened: list[int] = []
-    for found in _BRACES.finditer(text):
-        if found[0] == "{":
-            opened.append(found.start())
-        elif found[0] == "}" and opened:
-            closing[opened.pop()] = found.start()
-        elif found["open"]:
-            closing[found.start("open")] = found.end() - 1
-    return closing

@@ -39,6 +39,12 @@ FORMULAS = frozenset(
 NO_PROSE = CODE | TABLES | FORMULAS
 WITH_ARGUMENTS = frozenset("minipage multicols column adjustbox spacing list textblock".split())
 
+# Braces, but in what is shown as it is, such as an address with a per cent sign.
+_BRACES = re.compile(
+    r"\\(?:url|path|nolinkurl|href)(?P<open>\{)[^{}\s]*\}|\\verb\*?([^\w\s]).{0,200}?\2"
+    r"|\\(?s:.)|%[^\n]*|[{}]"
+)
+
 SYMBOLS = {
     **{"ldots": "…", "dots": "…", "textellipsis": "…", "textendash": "–", "textemdash": "—"},
     **{"ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "aa": "å"},
@@ -90,3 +96,21 @@ def accented(letter: str, accent: str) -> str:
     ('é', 'ç')
     """
     return unicodedata.normalize("NFC", letter + _ACCENTS[accent])
+
+
+def closing_braces(text: str) -> dict[int, int]:
+    """Return where each brace is closed that is opened at an offset; others are missing.
+
+    >>> closing_braces("{a{b}")
+    {2: 4}
+    """
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for found in _BRACES.finditer(text):
+        if found[0] == "{":
+            opened.append(found.start())
+        elif found[0] == "}" and opened:
+            closing[opened.pop()] = found.start()
+        elif found["open"]:
+            closing[found.start("open")] = found.end() - 1
+    return closing
