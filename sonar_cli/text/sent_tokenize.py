@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sonar_cli.options import ENGLISH
 from sonar_cli.text import punkt, scripts
+from sonar_cli.text.lines import GAP
 
 if TYPE_CHECKING:
     from nltk.tokenize.punkt import PunktSentenceTokenizer
@@ -23,7 +24,6 @@ NO_DATA = (
     "sentences may end elsewhere; python -c \"import nltk; nltk.download('punkt_tab')\" gets it"
 )
 _MODEL = "english"
-_GAP = re.compile(r"\n[^\S\n]*(?:\n\s*)+")
 
 
 def has_data() -> bool:
@@ -47,7 +47,7 @@ def spans(text: str) -> Iterator[tuple[int, int, int]]:
     >>> [text[start:end] for start, end, _ in spans(text)]
     ['"Where is it?"', 'asked Tom.', 'He ran.']
     """
-    gaps = _GAP.finditer(text, len(text) - len(text.lstrip()))
+    gaps = GAP.finditer(text, len(text) - len(text.lstrip()))
     gap, paragraph = next(gaps, None), 0
     for begin, stop in _tokenizer(has_data()).span_tokenize(text):
         sentence = text[begin:stop]
