@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from sonar_cli.summary.terms import Terms
 from sonar_cli.summary.vectors import Vectors
-from sonar_cli.text.marks import SPACELESS
+from sonar_cli.text.marks import SPACELESS_CHARACTER
 
 # What the vectors' centrality counts beside the words'. A small codec's vectors hardly help on real
 # documents, and this much does no harm where they tell nothing (see docs/summaries.md).
@@ -30,7 +30,6 @@ _SPACELESS_LETTERS = 3
 _FIRST = 0.7
 # What a question counts of a statement: it says less.
 _QUESTION_SHARE = 0.5
-_SPACELESS = re.compile(rf"[{SPACELESS}]")
 _QUESTION = re.compile(r"[?？؟⁇⁈⁉՞፧]\W*$")
 # A sentence that shares nothing with the others is still better than none.
 _LEAST = 1e-6
@@ -56,19 +55,21 @@ def salience(vectors: Vectors, sentences: Sequence[str], lang: str = "eng_Latn")
     """
     terms = Terms(sentences, lang)
     central = terms.centrality() + _VECTOR_SHARE * centrality(vectors)
-    length = torch.tensor([length_of(each) for each in sentences], dtype=torch.float32).clamp_min(1)
+    lengths = [length_of(each) for each in sentences]
+    length = torch.tensor(lengths, dtype=torch.float32).clamp_min(1)
     place = 1 + _FIRST / torch.arange(1, len(length) + 1)
     place[[bool(_QUESTION.search(each)) for each in sentences]] *= _QUESTION_SHARE
-    power = min(_MAX_POWER, (1 - terms.focus()) * _shortness(sentences))
+    power = min(_MAX_POWER, (1 - terms.focus()) * _shortness(sentences, sum(lengths)))
     return central.clamp_min(_LEAST) * (length / length.max()) ** power * place
 
 
-def _shortness(sentences: Sequence[str]) -> float:
-    """Return the third power of how much shorter than in people's summaries sentences are."""
-    total = sum(
-        length_of(each) + (_SPACELESS_LETTERS - 1) * len(_SPACELESS.findall(each))
-        for each in sentences
-    )
+def _shortness(sentences: Sequence[str], letters: int) -> float:
+    """Return the third power of how much shorter than in people's summaries sentences are.
+
+    `letters` is the sum of their lengths.
+    """
+    spaceless = sum(len(SPACELESS_CHARACTER.findall(each)) for each in sentences)
+    total = letters + (_SPACELESS_LETTERS - 1) * spaceless
     return float((_USUAL_LENGTH * len(sentences) / max(1, total)) ** _STEEPNESS)
 
 

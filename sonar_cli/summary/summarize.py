@@ -98,8 +98,13 @@ def _replace_unsupported(
     dropped = [i for i, each in enumerate(written) if each.support < min_support]
     dropped = dropped[: max(0, min(count, len(written)) - len(kept))]
     used = {written[i].rows[0] for i in kept}
-    salient = _salience(document, lang)
-    replacements = iter(choose(document.vectors, salient, len(dropped), sorted(used)))
+    # All words of the text are read for its salience, so only where sentences were dropped.
+    rows = (
+        choose(document.vectors, _salience(document, lang), len(dropped), sorted(used))
+        if dropped
+        else []
+    )
+    replacements = iter(rows)
     return [
         _abstractive(document, written[i])
         if i in set(kept)

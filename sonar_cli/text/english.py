@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sonar_cli.text.marks import CLOSERS, marks
+from sonar_cli.text.marks import CLOSERS, EMOJI, RAISED, marks
 from sonar_cli.text.rules import Rules
 
 # Lower case, without the final full stop, as Punkt keeps them.
@@ -43,8 +43,7 @@ _GLUED = "|".join(
     for word in [*_STARTERS, "today", "tomorrow", "yesterday", *_TITLES.split("|")]
 )
 # A note such as [3], [2, 5] or a raised number.
-_NOTE = r"(?:\[[\w ,–-]{1,24}\]|[\u00b9\u00b2\u00b3\u2070-\u2079])"
-_EMOJI = r"[\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff]"
+_NOTE = rf"(?:\[[\w ,–-]{{1,24}}\]|[{RAISED}])"
 
 # Further alternatives of the pattern of marks, which has just read one of `.!?…`.
 _MARKS = rf"""
@@ -52,7 +51,7 @@ _MARKS = rf"""
   | (?<=\s\.)(?:\s\.){{2,3}}(?!\s?\.)                   # an ellipsis of dots apart
   | (?<=\w\.)(?:\s\.){{3}}(?!\s?\.)                     # and one after a full stop
   | (?<=[.!?…])["'{CLOSERS}]*{_NOTE}+(?=\s|$)
-  | (?<=[.!?…])["'{CLOSERS}]*(?:[^\S\n]*{_EMOJI})+(?=\s|$)
+  | (?<=[.!?…])["'{CLOSERS}]*(?:[^\S\n]*[{EMOJI}])+(?=\s|$)
   | (?<=\d\ [a-z]\.)(?=\s+[A-Z])                       # a unit; else Punkt sees an initial
   | (?<=[a-z0-9][a-z0-9][.!?])(?=(?:{_GLUED})\b)
   | (?<=[ap]\.m\.)(?=\s(?:{_TITLES})\.) | (?<=[AP]\.M\.)(?=\s(?:{_TITLES})\.)

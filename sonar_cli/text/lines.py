@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from sonar_cli.text.marks import CLOSERS, FULL_STOPS, ITEM
+from sonar_cli.text.marks import CLOSERS, EMOJI, FULL_STOPS, ITEM, RAISED
 from sonar_cli.text.rules import Rules
 
 Span = tuple[int, int]
@@ -21,19 +21,13 @@ _NON_SPACE = re.compile(r"\S")
 # brackets, notes such as [3] or a raised 2, and emoji.
 _FINAL = re.compile(
     rf"[.!?\u2026:;,\uff0c\u3001\u060c\u061b\u06d4\u1362{FULL_STOPS}]"
-    rf"(?:['\"{CLOSERS}]|\[[\w ,-]{{1,24}}\]|[\u00b9\u00b2\u00b3\u2070-\u2079]"
-    r"|[\s\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff])*$"
+    rf"(?:['\"{CLOSERS}]|\[[\w ,-]{{1,24}}\]|[{RAISED}]|[\s{EMOJI}])*$"
 )
 # The mark of a list item: a sign, or a number or letter with its signs.
-_ITEM = re.compile(
-    r"(?:(?P<sign>[-*+\u2013\u2014](?=\s)|[\u2022\u2043])"
-    r"|(?P<before>\(?)(?P<number>\d{1,3}|[a-z])(?P<after>\.\)|[.)])(?=\s))\s*(?=\S)"
-)
+_NUMBERED = r"(?P<before>\(?)(?P<number>\d{1,3}|[a-z])(?P<after>\.\)|[.)])(?=\s)"
+_ITEM = re.compile(rf"(?:(?P<sign>[-*+\u2013\u2014](?=\s)|[\u2022\u2043])|{_NUMBERED})\s*(?=\S)")
 # The same inside a line, where only a capital or a digit after it tells it from prose.
-_INLINE_ITEM = re.compile(
-    r"(?<=\s)(?:(?P<sign>[\u2022\u2043])"
-    r"|(?P<before>\(?)(?P<number>\d{1,3}|[a-z])(?P<after>\.\)|[.)])(?=\s))(?=\s*[A-Z\d])"
-)
+_INLINE_ITEM = re.compile(rf"(?<=\s)(?:(?P<sign>[\u2022\u2043])|{_NUMBERED})(?=\s*[A-Z\d])")
 _WORD = re.compile(r"\S+")
 _TITLE_LENGTH = 60
 # Nobody wraps text in fewer columns.

@@ -26,6 +26,10 @@ SHADS = "།༎༏༐༑"
 _BIDI = "\u200b-\u200f\u202c\u2060\u2069"
 CLOSERS = rf"”’»)\]}}〉》」』】〕〗〙〛）］｝｣＂＇{_BIDI}\ufe0e\ufe0f"
 
+# What may follow a closing mark: numbers of notes, and emoji with what joins and varies them.
+RAISED = "\u00b9\u00b2\u00b3\u2070-\u2079"
+EMOJI = "\u200d\ufe0f\u2600-\u27bf\U0001f000-\U0001faff"
+
 # The ends of sentences that need no Punkt. `re` finds the one class at the beginning fast; then the
 # look-behinds check which mark it was, and in what context.
 _MARKS = r"""
@@ -90,6 +94,7 @@ CLAUSES = (
 )
 # Cuts where there is no space: after a tsheg, zero width space, slash, underscore or hyphen.
 SOFT = re.compile(r"[་\u200b/_-]+")
+SPACELESS_CHARACTER = re.compile(rf"[{SPACELESS}]")
 SPACELESS_PAIR = re.compile(rf"[{SPACELESS}]{{2}}")
 # White space between two Thai or Lao letters, not beside a number or a repetition mark (ๆ).
 SPACE_BETWEEN_LETTERS = re.compile(

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 
 from sonar_cli.text import plain
 from sonar_cli.text.blocks import Block, join
-from sonar_cli.text.lines import ends_sentence
-
-Span = tuple[int, int]
+from sonar_cli.text.lines import Span, ends_sentence
 
 # Lines at each edge of a page that may be furniture, and the characters of the longest one.
 _EDGE = 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sonar_cli.text.rules import Rules
 
 if TYPE_CHECKING:
-    from nltk.tokenize.punkt import PunktSentenceTokenizer
+    from nltk.tokenize.punkt import PunktLanguageVars, PunktSentenceTokenizer
 
 
 @cache
@@ -19,7 +19,6 @@ def tokenizer(rules: Rules) -> PunktSentenceTokenizer:
     Its parameters are those of NLTK's trained model if the data is on this machine, with the
     abbreviations of `rules`, else all word lists of `rules`.
     """
-    import nltk.data
     from nltk.tokenize.punkt import (
         _ORTHO_BEG_UC,
         _ORTHO_MID_LC,
@@ -29,12 +28,9 @@ def tokenizer(rules: Rules) -> PunktSentenceTokenizer:
         PunktTokenizer,
     )
 
-    try:
-        if not rules.model:
-            raise LookupError
-        nltk.data.find(f"tokenizers/punkt_tab/{rules.model}/")
+    if rules.model and has_data(rules.model):
         punkt = PunktTokenizer(rules.model)
-    except LookupError:
+    else:
         parameters = PunktParameters()
         parameters.sent_starters.update(rules.starters)
         parameters.collocations.update((word, "##number##") for word in rules.before_numbers)
@@ -43,10 +39,27 @@ def tokenizer(rules: Rules) -> PunktSentenceTokenizer:
         punkt = PunktSentenceTokenizer(parameters)
     punkt._params.abbrev_types.update(rules.abbreviations)
     closing = {"re_boundary_realignment": rules.closing}
-    variables = type("LanguageVars", (PunktLanguageVars,), closing)()
-    # NLTK compiles these patterns with a time limit, which a busy machine may exceed: use `re`.
+    punkt._lang_vars = compiled(type("LanguageVars", (PunktLanguageVars,), closing)())
+    return punkt
+
+
+def has_data(model: str) -> bool:
+    """Tell whether NLTK's trained parameters of a name (`punkt_tab`) are on this machine."""
+    import nltk.data
+
+    try:
+        nltk.data.find(f"tokenizers/punkt_tab/{model}/")
+    except LookupError:
+        return False
+    return True
+
+
+def compiled(variables: PunktLanguageVars) -> PunktLanguageVars:
+    """Compile the patterns of Punkt's variables with `re`, and return these.
+
+    NLTK compiles them with a time limit, which a busy machine may exceed.
+    """
     flags = re.UNICODE | re.VERBOSE
     variables._re_period_context = re.compile(variables.period_context_re().pattern, flags)
     variables._re_word_tokenizer = re.compile(variables._word_tokenizer_re().pattern, flags)
-    punkt._lang_vars = variables
-    return punkt
+    return variables

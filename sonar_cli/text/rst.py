@@ -67,8 +67,7 @@ def blocks(text: str) -> Iterator[Block]:
 class _Reader:
     """Tells what each row is.
 
-    `body` is the column beyond which rows are code, `item` that of the list
-    being read, and `chunk`
+    `body` is the column beyond which rows are code, `item` that of the list being read, and `chunk`
     the kind of all rows up to a blank one.
     """
 

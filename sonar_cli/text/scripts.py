@@ -195,7 +195,7 @@ SPACES = {
 }
 # An ellipsis before white space. `sentences` ends a sentence there only before a capital.
 _DOTS = r"| (?: (?<=…) | (?<=\.\.\.) )(?=[\"'»”’“)\]]*\s)"
-# script -> further alternatives of `_MARKS`. English has none: there Punkt decides alone.
+# script -> further alternatives of `_MARKS`. Those of English are with its rules.
 MARKS = {
     "Latn": _DOTS,
     "Cyrl": _DOTS,

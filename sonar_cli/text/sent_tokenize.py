@@ -7,7 +7,6 @@ heading nor an empty line ends one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -28,13 +27,7 @@ _MODEL = "english"
 
 def has_data() -> bool:
     """Tell whether NLTK's trained parameters for English (`punkt_tab`) are on this machine."""
-    import nltk.data
-
-    try:
-        nltk.data.find(f"tokenizers/punkt_tab/{_MODEL}/")
-    except LookupError:
-        return False
-    return True
+    return punkt.has_data(_MODEL)
 
 
 def spans(text: str) -> Iterator[tuple[int, int, int]]:
@@ -67,10 +60,5 @@ def _tokenizer(trained: bool) -> PunktSentenceTokenizer:
         found = PunktTokenizer(_MODEL)
     else:
         found = PunktSentenceTokenizer(punkt.tokenizer(scripts.rules(ENGLISH))._params)
-    variables = PunktLanguageVars()
-    # NLTK compiles these patterns with a time limit, which a busy machine may exceed: use `re`.
-    flags = re.UNICODE | re.VERBOSE
-    variables._re_period_context = re.compile(variables.period_context_re().pattern, flags)
-    variables._re_word_tokenizer = re.compile(variables._word_tokenizer_re().pattern, flags)
-    found._lang_vars = variables
+    found._lang_vars = punkt.compiled(PunktLanguageVars())
     return found

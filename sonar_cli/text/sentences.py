@@ -1,9 +1,9 @@
 """Split text into sentences with NLTK's Punkt, which is called on one paragraph or item at a time.
 
 Marks that end a sentence in any context (such as the Chinese full stop or the danda) cut first.
-Punkt decides about the full stops, question marks and exclamation marks between them. Its
-parameters come from NLTK's `punkt_tab` data if that is on this machine, and from `scripts`
-otherwise; nothing is downloaded.
+Punkt decides about the full stops, question marks and exclamation marks between them, and a
+language's rules have the last word. Its parameters come from NLTK's `punkt_tab` data if that is on
+this machine, and from `scripts` otherwise; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -277,8 +277,8 @@ def _goes_on(text: str, before: Span, after: Span, rules: Rules) -> bool:
     word = tail.lstrip("—–- \u00a0")
     if first and first[0].isupper() and word[:1].islower() and not word[1:2].isupper():
         return True
-    head = " ".join(text[max(before[0], before[1] - 40) : before[1]].split())
-    return bool(rules.goes_on and rules.goes_on.search(head + "\n" + " ".join(tail.split())))
+    ending = " ".join(text[max(before[0], before[1] - 40) : before[1]].split())
+    return bool(rules.goes_on and rules.goes_on.search(ending + "\n" + " ".join(tail.split())))
 
 
 def _at_spaces(text: str, span: Span, rules: Rules) -> Iterator[Span]:

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from sonar_cli.text.marks import SPACELESS
+from sonar_cli.text.marks import SPACELESS, SPACELESS_CHARACTER
 from sonar_cli.text.scripts import rules
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 # A run of letters and digits of one kind of script, with or without spaces between its words.
 _RUN = re.compile(rf"[{SPACELESS}]+|[^\W_{SPACELESS}]+")
-_SPACELESS = re.compile(rf"[{SPACELESS}]")
 
 
 class ContentWords:
@@ -42,7 +41,7 @@ class ContentWords:
         """Return the content words of a sentence, in order."""
         found: list[str] = []
         for run in _RUN.findall(sentence.lower()):
-            if len(run) > 1 and _SPACELESS.match(run):
+            if len(run) > 1 and SPACELESS_CHARACTER.match(run):
                 found += map("".join, pairwise(run))
             elif run not in self._function_words:
                 found.append(self._stem(run))

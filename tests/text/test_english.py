@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar_cli.text import punkt
 from sonar_cli.text.sentences import split
 
 # Sentences are parted by " / "; the text is what is left when these are spaces.
@@ -83,16 +82,7 @@ He left the shop. / iPhones were gone.
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _shipped_parameters() -> object:
-    """As on a machine without NLTK's data."""
-    import nltk.data
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nltk.data, "path", [])
-        punkt.tokenizer.cache_clear()
-        yield
-    punkt.tokenizer.cache_clear()
+pytestmark = pytest.mark.usefixtures("shipped_parameters")
 
 
 def _rows(table: str) -> list[list[str]]:

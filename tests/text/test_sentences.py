@@ -14,17 +14,7 @@ from sonar_cli.text.clauses import shorten
 from sonar_cli.text.sentences import Sentence, iter_split, join, split
 from sonar_cli.world import stories as world
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _shipped_parameters() -> object:
-    """As on a machine without NLTK's data."""
-    import nltk.data
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nltk.data, "path", [])
-        punkt.tokenizer.cache_clear()
-        yield
-    punkt.tokenizer.cache_clear()
+pytestmark = pytest.mark.usefixtures("shipped_parameters")
 
 
 @pytest.mark.parametrize(
