@@ -82,7 +82,7 @@ def test_every_part_is_in_the_json(made: Made) -> None:
     found = json.loads(made.json.read_text())
     assert found["terms"]["needle"]["contexts"] == [4, 8] and "threads" in found["machine"]
     counts = {
-        "rates": 4, "runs": 12, "timed_runs": 4, "quality_runs": 4, "summary_runs": 4,
+        "rates": 12, "runs": 12, "timed_runs": 4, "quality_runs": 4, "summary_runs": 4,
         "needle_runs": 24, "fits": 4, "costs": 16, "crossovers": 12,
     }  # fmt: skip
     assert {name: len(found[name]) for name in counts} == counts

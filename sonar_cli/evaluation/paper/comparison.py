@@ -43,15 +43,13 @@ class Comparison:
 
     @cached_property
     def rates(self) -> list[Record]:
-        """The learning rates that were tried for each system, and which was chosen."""
-        found: list[Record] = []
-        for system in SYSTEMS:
-            chosen, tried = self.runs.rate(system, self.measured.tried)
-            found += [
-                {"system": system, "rate": rate, "nats": nats, "chosen": rate == chosen}
-                for rate, nats in tried.items()
-            ]
-        return found
+        """The learning rate chosen for each system and size, and the nats of each that was tried."""
+        return [
+            {"size": size, "system": system, "rate": chosen, "tried": tried}
+            for size in self.terms.sizes
+            for system in SYSTEMS
+            for chosen, tried in [self.runs.rate(system, size, self.measured.tried)]
+        ]
 
     @cached_property
     def sizes(self) -> list[Record]:
@@ -167,10 +165,8 @@ class Comparison:
         return Subject("trained", run.system, name, config, halves, lambda: networks)
 
     def _run(self, system: Kind, size: int, seed: int) -> Run:
-        rate = next(
-            each["rate"] for each in self.rates if each["chosen"] and each["system"] == system
-        )
-        return Run(system, size, seed, rate, self.terms.steps)
+        rates = {(each["system"], each["size"]): each["rate"] for each in self.rates}
+        return Run(system, size, seed, rates[system, size], self.terms.steps)
 
     def _largest(self) -> Iterator[Run]:
         for seed in self.terms.seeds:

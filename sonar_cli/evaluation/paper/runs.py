@@ -136,14 +136,14 @@ class Runs:
             return float(timed[-1]["seconds"] / timed[-1]["step"])
         return float(figures["seconds"] / run.steps)
 
-    def rate(self, system: Kind, judge: Judge) -> tuple[float, dict[float, float]]:
-        """Return a system's learning rate, and what `judge` found of each that was tried.
+    def rate(self, system: Kind, size: int, judge: Judge) -> tuple[float, dict[float, float]]:
+        """Return the learning rate of a system of a size, and what `judge` found of each tried.
 
-        The least is the best. All are tried at the first size and seed for `tried` steps.
+        The least is the best. All are tried with the first seed for `tried` steps.
         """
         terms = self.terms
         trials = {
-            rate: Run(system, terms.base, terms.seeds[0], rate, terms.tried) for rate in terms.rates
+            rate: Run(system, size, terms.seeds[0], rate, terms.tried) for rate in terms.rates
         }
         found = {rate: judge(trial) for rate, trial in trials.items()}
         return min(found, key=found.__getitem__), found

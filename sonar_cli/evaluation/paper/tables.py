@@ -46,7 +46,7 @@ def report(of: Comparison) -> Report:
     `quality_runs`, `summary_runs`, `needle_runs`), and the means and spreads that the tables show.
     """
     tables = [
-        Table("rates", _RATES, of.rates),
+        _rates(of.rates),
         _by_system("steps", of.sizes, _LIKELIHOOD),
         _by_system("seconds", of.timed, _TIMED),
         Table("fits", _FITS, of.fits),
@@ -97,6 +97,23 @@ def _by_system(name: str, records: Sequence[Record], measures: dict[str, str]) -
     return Table(name, columns, list(lines.values()))
 
 
+def _rates(records: Sequence[Record]) -> Table:
+    """Return a table with a line a size and system: the rate chosen, and the nats of each tried."""
+    tried = [
+        Column(
+            None, f"nats a token at {rate:g}", lambda each, rate=rate: f"{each['tried'][rate]:.3f}"
+        )
+        for rate in records[0]["tried"]
+    ]
+    columns = [
+        Column("size", "parameters", "{:,}".format),
+        Column("system", "system", left=True),
+        Column("rate", "learning rate", "{:g}".format),
+        *tried,
+    ]
+    return Table("rates", columns, records)
+
+
 def _needles(records: Sequence[Record]) -> Table:
     """Return a table with a line a context, of all depths together, and a column a system."""
     lines: list[dict[str, Any]] = []
@@ -121,12 +138,6 @@ def _cell(system: str) -> Any:
     return show
 
 
-_RATES = (
-    Column("system", "system", left=True),
-    Column("rate", "learning rate", "{:g}".format),
-    Column("nats", "nats a token", "{:.3f}".format),
-    Column("chosen", "chosen", lambda chosen: yes_or_no(chosen or None), left=True),
-)
 _FITS = (
     Column("system", "system", left=True),
     Column("a", "a", "{:.3g}".format),

@@ -67,7 +67,7 @@ class Terms:
     `data` that is kept for it, which of a story world are stories of held-out combinations.
     `sizes` are numbers of trainable parameters, of `layers` layers. Each is trained with every seed
     in `seeds`, for `steps` updates of `batch` texts. The learning rate is the one of `rates` that
-    was best for the system at the first size and seed after `tried` steps.
+    was best for the system at that size, with the first seed, after `tried` steps.
     The second budget is `seconds` of training at the largest size, 0 for as many as the slowest of
     the systems takes for its steps. `texts` is how many of the held-out texts each measure reads,
     and `sentences` the most that are written of one. `needle` and `cost` are the terms of these.
@@ -76,7 +76,7 @@ class Terms:
     codec: str = "mini"
     data: Data = field(default_factory=lambda: Data(BRANCHING, summaries=True))
     test: str = ""
-    sizes: tuple[int, ...] = (500_000, 1_000_000, 2_000_000, 4_000_000)
+    sizes: tuple[int, ...] = (250_000, 500_000, 1_000_000, 2_000_000)
     layers: int = 4
     seeds: tuple[int, ...] = (0, 1, 2)
     rates: tuple[float, ...] = (5e-4, 1e-3, 2e-3)
@@ -111,11 +111,6 @@ class Terms:
         how = self.needle
         data = Data(NEEDLE, stories=how.stories, max_sentences=how.longest)
         return replace(self, data=data, test="", steps=how.steps, batch=how.batch)
-
-    @property
-    def base(self) -> int:
-        """The size at which learning rates are chosen."""
-        return min(self.sizes)
 
 
 def _require_positive(table: str, terms: NeedleTerms | CostTerms, keys: Sequence[str]) -> None:

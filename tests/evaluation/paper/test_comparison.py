@@ -66,7 +66,9 @@ def test_everything_is_measured_and_found_again(folder: Path) -> None:
     sizes = [each["parameters"] for each in known["runs"]]
     assert max(sizes) < 1.05 * min(sizes)
     assert all(each["nats"] > 0 for each in known["runs"])
-    assert sum(each["chosen"] for each in known["rates"]) == len(SYSTEMS)
+    assert [each["system"] for each in known["rates"]] == list(SYSTEMS)
+    for each in known["rates"]:
+        assert each["tried"][str(each["rate"])] == min(each["tried"].values())
     assert {each["seed"] for each in known["quality_runs"]} == {0}
     assert all(0 <= each["rouge1"] <= 1 for each in known["summary_runs"])
     assert "| nats a token | 1,500,000 |" in found.markdown()
