@@ -43,7 +43,7 @@ class Comparison:
 
     @cached_property
     def rates(self) -> list[Record]:
-        """The learning rate chosen for each system and size, and the nats of each that was tried."""
+        """The learning rate of each system and size, and the nats of each that was tried."""
         return [
             {"size": size, "system": system, "rate": chosen, "tried": tried}
             for size in self.terms.sizes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -99,19 +99,18 @@ def _by_system(name: str, records: Sequence[Record], measures: dict[str, str]) -
 
 def _rates(records: Sequence[Record]) -> Table:
     """Return a table with a line a size and system: the rate chosen, and the nats of each tried."""
-    tried = [
-        Column(
-            None, f"nats a token at {rate:g}", lambda each, rate=rate: f"{each['tried'][rate]:.3f}"
-        )
-        for rate in records[0]["tried"]
-    ]
+    rates = records[0]["tried"]
     columns = [
         Column("size", "parameters", "{:,}".format),
         Column("system", "system", left=True),
         Column("rate", "learning rate", "{:g}".format),
-        *tried,
+        *(Column(None, f"nats a token at {rate:g}", _tried(rate)) for rate in rates),
     ]
     return Table("rates", columns, records)
+
+
+def _tried(rate: float) -> Callable[[Record], str]:
+    return lambda record: f"{record['tried'][rate]:.3f}"
 
 
 def _needles(records: Sequence[Record]) -> Table:
