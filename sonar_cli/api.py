@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonar_cli.errors import UsageError, counted
+from sonar_cli.errors import SonarError, UsageError, counted
 from sonar_cli.hub.catalogue import FAR_FROM_MINI, SummaryTraining, summary_training
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Codec, Decoded, OnTruncated
@@ -38,12 +38,14 @@ from sonar_cli.options import (
     SummaryOptions,
 )
 from sonar_cli.pipeline import write_many
+from sonar_cli.summary import ahead
 from sonar_cli.summary.cache import files_identity
-from sonar_cli.summary.document import Document, OnRead, read
+from sonar_cli.summary.document import Document, OnRead, read_together
 from sonar_cli.summary.plan import Plan, make_plan, reading_parts, too_long, untrained
 from sonar_cli.summary.summarize import summarize
 from sonar_cli.summary.vectors import Encoding, Store
 from sonar_cli.summary.writing import Progress
+from sonar_cli.text.documents import Passage
 from sonar_cli.text.inputs import Text
 from sonar_cli.trained import as_trained, without_loops
 from sonar_cli.world.stories import far
@@ -185,7 +187,7 @@ class SonarLLM:
 
     def summarize(
         self,
-        text: str | Text,
+        text: str | Text | Document,
         options: SummaryOptions | None = None,
         *,
         cache: Store | None = None,
@@ -195,19 +197,21 @@ class SonarLLM:
     ) -> Summary:
         """Sum up a text in a few sentences, each with the sentences that it comes from.
 
-        `changes` are fields of `SummaryOptions` by name, such as `sentences=3`. `cache` keeps the
-        vectors of sentences (`summary.cache.opened`). `on_read` is told the offset in the text up
-        to which it is read; `progress` may wrap the parts that the predictor reads one by one.
-        Raises UsageError for a method that the model has not learned.
+        A text may have been read before (`read`). `changes` are fields of `SummaryOptions` by name,
+        such as `sentences=3`. `cache` keeps the vectors of sentences (`summary.cache.opened`).
+        `on_read` is told the offset in the text up to which it is read; `progress` may wrap the
+        parts that the predictor reads one by one. Raises UsageError for a method that the model has
+        not learned.
         """
         options = replace(options or SummaryOptions(), **changes)
-        if not isinstance(text, Text):
-            text = Text("text", text, InputOptions(lang=options.source_lang))
         training = self.summary_training(options)
-        writes = options.method != "extractive" and (training or options.force)
-        if writes or text.options.split == "punkt":
-            text = self.as_trained(text)
-        document = self._document(text, options.source_lang, cache, on_read)
+        document: Document | SonarError
+        if isinstance(text, Document):
+            document = text
+        else:
+            (document,) = self.read([text], options, cache=cache, on_read=on_read)
+        if isinstance(document, SonarError):
+            raise document
         plan = make_plan(
             document,
             options,
@@ -222,6 +226,33 @@ class SonarLLM:
         return summarize(
             document, self.codec, self.system, plan, options, self.batch_size, progress
         )
+
+    def read(
+        self,
+        texts: Sequence[str | Text],
+        options: SummaryOptions | None = None,
+        *,
+        cache: Store | None = None,
+        on_read: OnRead | None = None,
+    ) -> list[Document | SonarError]:
+        """Split texts and encode their sentences together, to be summed up with these options.
+
+        In the place of a text that cannot be summed up is what `summarize` raises for it. `on_read`
+        is told the offset in all texts, one after the other.
+        """
+        options = options or SummaryOptions()
+        files = files_identity(self.paths.encoder, self.paths.tokenizer)
+        # What makes the vectors: the files, who runs them, and in which number format.
+        identity = f"{files}|{self.request.codec}|{self.runtime.dtype}"
+        encoding = Encoding(self.codec, options.source_lang, cache, identity, self.notify)
+        passages = (self._passages(text, options) for text in texts)
+        found = read_together(passages, encoding, on_read)
+        sentences = sum(len(each) for each in found if isinstance(each, Document))
+        self.detail(
+            f"{counted(sentences, 'sentence')} to choose from, "
+            f"{counted(encoding.found, 'vector')} from the cache"
+        )
+        return found
 
     def encode(
         self,
@@ -276,23 +307,18 @@ class SonarLLM:
                 self.notify(FAR_FROM_MINI)
         return found
 
-    def _document(
-        self, text: Text, lang: str, cache: Store | None, on_read: OnRead | None
-    ) -> Document:
-        tokenizer = self.codec.tokenizer
-        files = files_identity(self.paths.encoder, self.paths.tokenizer)
-        # What makes the vectors: the files, who runs them, and in which number format.
-        identity = f"{files}|{self.request.codec}|{self.runtime.dtype}"
-        encoding = Encoding(self.codec, lang, cache, identity, self.notify)
-        sentences = text.passages(
-            lambda sentence: len(tokenizer.source(sentence, lang)), self.codec.max_len
+    def _passages(self, text: str | Text, options: SummaryOptions) -> Iterator[Passage]:
+        """Yield a text's sentences, split as the model was trained where it writes the summary."""
+        lang = options.source_lang
+        if not isinstance(text, Text):
+            text = Text("text", text, InputOptions(lang=lang))
+        writes = options.method != "extractive" and (
+            options.force or self.summary_training(options)
         )
-        document = read(sentences, encoding, on_read)
-        self.detail(
-            f"{counted(len(document), 'sentence')} to choose from, "
-            f"{counted(encoding.found, 'vector')} from the cache"
-        )
-        return document
+        if writes or text.options.split == "punkt":
+            text = self.as_trained(text)
+        order = ahead.Order(text, self.paths.tokenizer, lang, self.codec.max_len)
+        return ahead.passages(order, self.codec.tokenizer)
 
     def _is_far(self, document: Document) -> bool:
         rows = _sample(len(document))

@@ -80,13 +80,15 @@ class Runtime:
 
     `device` is auto, cpu or cuda[:N]; `dtype` auto (float32), float32, bfloat16, float16 or int8.
     `threads` is the number of CPU threads, None for torch's own choice. `batch_size` is how many
-    texts are written side by side, None for 8 on the CPU and 32 on CUDA.
+    texts are written side by side, None for 8 on the CPU and 32 on CUDA. `workers` is how many
+    batches of sentences are encoded at a time.
     """
 
     device: str = "auto"
     dtype: str = "auto"
     threads: int | None = None
     batch_size: int | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True)

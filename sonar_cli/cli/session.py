@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,8 +61,8 @@ def open_model(
 
     if request.embedded and runtime.threads is None:
         # Its matrices are too small to be shared: threads would mostly wait for one another, and
-        # much longer where another process has their core.
-        runtime = replace(runtime, threads=1)
+        # much longer where another process has their core. Batches of its sentences are not.
+        runtime = replace(runtime, threads=1, workers=os.cpu_count() or 1)
     return SonarLLM.open(
         request,
         runtime,

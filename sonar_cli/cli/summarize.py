@@ -34,7 +34,11 @@ from sonar_cli.options import (
 if TYPE_CHECKING:
     from sonar_cli.api import SonarLLM
     from sonar_cli.summary.cache import VectorCache
+    from sonar_cli.summary.document import Document
     from sonar_cli.text.inputs import Text
+
+# Characters of texts that are read together at most.
+_TOGETHER = 1 << 16
 
 
 @click.command(cls=Command, short_help="Sum up each text in a few sentences.")
@@ -80,9 +84,9 @@ def summarize(
         shown = render.Summaries(
             out, output.format, cite=cite, headings=keep_headings, langs=summary.target_langs
         )
-        for each in texts:
+        for each, document in _read(llm, texts, summary, store, output):
             try:
-                found = _summary(llm, each, summary, store, output)
+                found = _summary(llm, document, summary, output)
             except UsageError:
                 raise
             except SonarError as error:
@@ -93,12 +97,45 @@ def summarize(
     return 1 if failed or texts.failed else 0
 
 
-def _summary(
+def _read(
     llm: SonarLLM,
-    text: Text,
+    texts: Iterable[Text],
     options: SummaryOptions,
     store: VectorCache | None,
     output: OutputOptions,
+) -> Iterator[tuple[Text, Document | SonarError]]:
+    """Yield each text and what was read of it; short ones are read together."""
+    from sonar_cli import render
+
+    for some in _together(texts):
+        length = sum(len(each.content) for each in some)
+        with render.bar(length, "reading", output.quiet) as on_read:
+            found = llm.read(some, options, cache=store, on_read=on_read)
+        yield from zip(some, found, strict=True)
+
+
+def _together(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    """Yield lists of texts, each of one or of `_TOGETHER` characters at most.
+
+    >>> from sonar_cli.text.inputs import Text
+    >>> texts = [Text(name, "x" * length) for name, length in zip("abc", (9, 9, _TOGETHER))]
+    >>> [[each.name for each in some] for some in _together(texts)]
+    [['a', 'b'], ['c']]
+    """
+    some: list[Text] = []
+    length = 0
+    for each in texts:
+        if some and length + len(each.content) > _TOGETHER:
+            yield some
+            some, length = [], 0
+        some.append(each)
+        length += len(each.content)
+    if some:
+        yield some
+
+
+def _summary(
+    llm: SonarLLM, document: Document | SonarError, options: SummaryOptions, output: OutputOptions
 ) -> Summary:
     from sonar_cli import render
 
@@ -106,8 +143,9 @@ def _summary(
         of = list(parts)
         return render.progress(of, len(of), "writing", output.quiet or len(of) == 1)
 
-    with render.bar(len(text.content), "reading", output.quiet) as on_read:
-        return llm.summarize(text, options, cache=store, on_read=on_read, progress=progress)
+    if isinstance(document, SonarError):
+        raise document
+    return llm.summarize(document, options, progress=progress)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def dry_run(recipe: AnyRecipe, device: str, threads: int | None) -> dict[str, An
     if isinstance(recipe, CodecRecipe):
         return dry.dry_run_codec(recipe, device, threads)[1]
     name = MINI if recipe.codec == dry.RANDOM else recipe.codec
-    codec = load_codec(resolve(ModelRequest(name), predictor=False), Runtime(device))
+    codec = load_codec(resolve(ModelRequest(name), predictor=False), Runtime(device), trains=True)
     assert isinstance(codec, NativeCodec)  # no other is asked for
     return dry.dry_run(recipe, codec, device, threads)
 

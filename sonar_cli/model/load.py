@@ -56,20 +56,22 @@ def load_codec(
     runtime: Runtime | None = None,
     kind: CodecKind = "native",
     notify: Notify | None = None,
+    trains: bool = False,
 ) -> Codec:
     """Load an encoder, a decoder and their tokenizer.
 
     With the `kind` "sonar-space" the original code runs the same files. `notify` gets one line if
-    weights have to be quantized first, which takes a while. Raises CheckpointError if the parts
-    cannot be read or do not match, UsageError for a device or dtype that is not available, and
-    SonarError if sonar-space is needed and not installed.
+    weights have to be quantized first, which takes a while. Gradients go through a decoder that is
+    loaded for what `trains`; it goes without the faster products of `prepare`. Raises
+    CheckpointError if the parts cannot be read or do not match, UsageError for a device or dtype
+    that is not available, and SonarError if sonar-space is needed and not installed.
     """
     runtime = runtime or Runtime()
     if kind == "sonar-space":
         return _load_sonar_space(paths, runtime)
     tokens = Tokenizer.load(paths.tokenizer)
     encoder = load_encoder(paths.encoder, runtime, notify)
-    decoder = load_decoder(paths.decoder, runtime, notify)
+    decoder = load_decoder(paths.decoder, runtime, notify, trains)
     for path, half in ((paths.encoder, encoder.config), (paths.decoder, decoder.config)):
         if half.vocab_size != tokens.vocab_size:
             raise CheckpointError(
@@ -81,7 +83,7 @@ def load_codec(
             f"the encoder writes vectors of {encoder.config.width} numbers, the decoder "
             f"reads {decoder.config.width}; give a matching pair"
         )
-    return NativeCodec(encoder, decoder, tokens)
+    return NativeCodec(encoder, decoder, tokens, runtime.workers)
 
 
 def load_system(
@@ -126,10 +128,13 @@ def load_encoder(
 
 
 def load_decoder(
-    path: Path, runtime: Runtime | None = None, notify: Notify | None = None
+    path: Path,
+    runtime: Runtime | None = None,
+    notify: Notify | None = None,
+    trains: bool = False,
 ) -> TextDecoder:
-    """Load only the decoder of a codec."""
-    return _load(TextDecoder, path, read_decoder(path), runtime, notify)
+    """Load only the decoder of a codec; see `load_codec`."""
+    return _load(TextDecoder, path, read_decoder(path), runtime, notify, trains)
 
 
 def load_predictor(
@@ -187,7 +192,7 @@ def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> 
 
     On the CPU this module packs weights for few rows, if oneDNN supports it, or holds int8 weights
     if `dtype` is "int8". Maps with fewer than `smallest` weights stay as they are; the default is
-    `groups.SMALLEST`, and 0 for int8.
+    `groups.SMALLEST`, and 0 for int8. What oneDNN computes has no gradients.
     """
     make = _engine(model, dtype)
     if make is not None:
@@ -203,6 +208,7 @@ def _load(
     read: tuple[Shape, dict[str, Tensor]],
     runtime: Runtime | None,
     notify: Notify | None,
+    trains: bool = False,
 ) -> Module:
     runtime = runtime or Runtime()
     device, dtype = pick_device(runtime.device), pick_dtype(runtime.dtype)
@@ -212,7 +218,7 @@ def _load(
     if runtime.dtype == "int8":
         quantized(built, source, notify)
         return built
-    return prepare(built, runtime.dtype)
+    return built if trains else prepare(built, runtime.dtype)
 
 
 def _own_system(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 
-from sonar_cli.errors import InputError
+from sonar_cli.errors import InputError, SonarError
 from sonar_cli.options import Source
 from sonar_cli.summary.salience import length_of
 from sonar_cli.summary.vectors import Encoding, Vectors
@@ -50,6 +52,19 @@ class Document:
         self.rows.append(index)
         return True
 
+    def fill(self, passages: Iterable[Passage]) -> Iterator[str]:
+        """Add the sentences of a text, and yield the candidates among them, to be encoded.
+
+        If there are none, only headings, tables and the like, all of these become candidates.
+        Raises InputError for a text without any sentence, and what `passages` raises.
+        """
+        yield from (each.text for each in passages if self.add(each))
+        if not self.texts:
+            raise InputError("there is no sentence in the text; nothing to sum up")
+        if not self.rows:
+            self.rows.extend(range(len(self.texts)))
+            yield from self.texts
+
     def text(self, row: int) -> str:
         """Return the sentence of a row."""
         return self.texts[self.rows[row]]
@@ -74,23 +89,47 @@ def read(
 ) -> Document:
     """Read a text's sentences and encode its candidates, while the text is being split.
 
-    If a text has no candidates, only headings, tables and the like, all of these become candidates.
-    Raises InputError for a text without any sentence.
+    Raises what `Document.fill` raises.
     """
-    document = Document(encoding.codec.width)
-    _encode(document, (each.text for each in passages if document.add(each)), encoding, on_read)
-    if not document.texts:
-        raise InputError("there is no sentence in the text; nothing to sum up")
-    if not document.rows:
-        document.rows.extend(range(len(document.texts)))
-        _encode(document, document.texts, encoding, on_read)
-    return document
+    (found,) = read_together([passages], encoding, on_read)
+    if isinstance(found, SonarError):
+        raise found
+    return found
 
 
-def _encode(
-    document: Document, texts: Iterable[str], encoding: Encoding, on_read: OnRead | None
-) -> None:
-    for _, vectors in encoding(texts):
-        document.vectors.append(vectors)
+def read_together(
+    texts: Iterable[Iterable[Passage]], encoding: Encoding, on_read: OnRead | None = None
+) -> list[Document | SonarError]:
+    """Read texts as `read` does, and encode the candidates of several short ones in one batch.
+
+    In the place of a text for which `read` raises is its error. `on_read` is told the offset in all
+    texts, one after the other.
+    """
+    found: list[Document | SonarError] = []
+    owners: deque[Document] = deque()  # of the candidates that wait for their vectors
+    before = 0
+
+    def candidates() -> Iterator[str]:
+        nonlocal before
+        for passages in texts:
+            document = Document(encoding.codec.width)
+            found.append(document)
+            try:
+                for text in document.fill(passages):
+                    owners.append(document)
+                    yield text
+            except SonarError as error:
+                found[-1] = error
+            else:
+                before += document.ends[-1]
+
+    for sentences, vectors in encoding(candidates()):
+        start = 0
+        last = owners[len(sentences) - 1]
+        for document, own in groupby(owners.popleft() for _ in sentences):
+            end = start + sum(1 for _ in own)
+            document.vectors.append(vectors[start:end])
+            start = end
         if on_read:
-            on_read(document.ends[-1])
+            on_read(before + (last.ends[-1] if last is found[-1] else 0))
+    return found

@@ -21,8 +21,9 @@ from sonar_cli.summary import cache
 _MAX_IN_MEMORY = 256 << 20
 # Number of vectors that are read at a time.
 CHUNK = 8_192
-# Number of sentences that are encoded at a time.
-_BATCH = 256
+# Numbers of the vectors that are made at a time. The more sentences there are to choose from, the
+# more of one length share a batch; with a large codec, though, many would take long without a word.
+_AT_ONCE = 2**18
 _FLOAT32_BYTES = 4
 
 Notify = Callable[[str], None]
@@ -114,7 +115,7 @@ class Encoding:
 
     def __call__(self, sentences: Iterable[str]) -> Iterator[tuple[list[str], Tensor]]:
         """Yield the sentences in batches, each with its vectors (n, D) float32."""
-        for piece in batched(sentences, _BATCH):
+        for piece in batched(sentences, max(1, _AT_ONCE // self.codec.width)):
             yield piece, self._piece(piece)
 
     def _piece(self, sentences: list[str]) -> Tensor:

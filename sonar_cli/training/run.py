@@ -70,7 +70,7 @@ def train(
     place = place or Place()
     processes, device = place.processes()
     place = place.of(processes)
-    codec = load_codec(paths, Runtime(device.type))
+    codec = load_codec(paths, Runtime(device.type), trains=True)
     if not isinstance(codec, NativeCodec):
         raise UsageError("training needs our own codec; leave out --codec sonar-space")
     with processes.in_turn():

@@ -200,7 +200,7 @@ def test_only_what_is_new_is_encoded(codec: NativeCodec, sentences: list[str], t
 def test_an_interrupted_run_goes_on_where_it_was(
     codec: NativeCodec, sentences: list[str], tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sonar_cli.summary.vectors._BATCH", 10)
+    monkeypatch.setattr("sonar_cli.summary.vectors._AT_ONCE", 10 * codec.width)
     counting = _Counting(codec)
     with cache.opened(tmp_path, 10**8) as store:
         pieces = Encoding(counting, "eng_Latn", store)(sentences)
@@ -226,7 +226,7 @@ class _Full:
 def test_a_store_that_fails_is_said_once_and_costs_nothing(
     codec: NativeCodec, sentences: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sonar_cli.summary.vectors._BATCH", 10)
+    monkeypatch.setattr("sonar_cli.summary.vectors._AT_ONCE", 10 * codec.width)
     said: list[str] = []
     found = _all(Encoding(codec, "eng_Latn", _Full(), "", said.append), sentences[:25])
     assert torch.equal(found, _all(Encoding(codec, "eng_Latn"), sentences[:25]))

@@ -44,7 +44,7 @@ def measure(rounds: int, device: str, tell: Callable[[str], None]) -> Report:
     recipe = recipes.read("sonar-llm", [f"data.stories={_STORIES}"])
     assert isinstance(recipe, recipes.Recipe)
     paths = resolve()
-    codec = load_codec(paths, Runtime(where.type))
+    codec = load_codec(paths, Runtime(where.type), trains=True)
     assert isinstance(codec, NativeCodec) and paths.predictor is not None
     tell("encoding stories")
     with TemporaryDirectory() as folder:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -20,6 +22,9 @@ from sonar_cli.model.sampling import Sampling
 class NativeCodec:
     """A `Codec` of our own encoder, decoder and tokenizer.
 
+    So many batches as `workers` are encoded at a time, each by a thread. Torch's own threads share
+    a product instead, which pays with large matrices alone.
+
     >>> from sonar_cli.hub.resolve import resolve
     >>> from sonar_cli.model.load import load_codec
     >>> codec = load_codec(resolve())
@@ -28,10 +33,13 @@ class NativeCodec:
     'One day Lily found a kite.'
     """
 
-    def __init__(self, encoder: TextEncoder, decoder: TextDecoder, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, encoder: TextEncoder, decoder: TextDecoder, tokenizer: Tokenizer, workers: int = 1
+    ) -> None:
         self.encoder = encoder
         self.decoder = decoder
         self.tokenizer = tokenizer
+        self.workers = workers
         self._search = Search(decoder)
 
     @property
@@ -61,10 +69,12 @@ class NativeCodec:
         ids = source_ids(self, sentences, lang, on_truncated)
         # Sentences of similar length share a batch, so that it holds little padding.
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         vectors = torch.empty(len(ids), self.width, device=self.device)
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            vectors[batch] = self._encode_batch([ids[i] for i in batch]).float()
+        with self._mapping(len(batches)) as mapped:
+            made = mapped(self._encode_batch, ([ids[i] for i in batch] for batch in batches))
+            for batch, found in zip(batches, made, strict=True):
+                vectors[batch] = found
         return vectors
 
     @torch.inference_mode()
@@ -97,8 +107,18 @@ class NativeCodec:
         spelling = self.tokenizer.spelling(found.ids, found.chances) if found.chances else 0.0
         return Decoded(self.tokenizer.decode(found.ids), found.ids, found.score, spelling)
 
+    @contextmanager
+    def _mapping(self, batches: int) -> Iterator[Callable[..., Iterator[Tensor]]]:
+        """Yield `map`, or one that works on `workers` of the batches at a time."""
+        if min(self.workers, batches) < 2:
+            yield map
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            yield pool.map
+
+    @torch.inference_mode()  # once more, because each thread has its own
     def _encode_batch(self, ids: list[list[int]]) -> Tensor:
-        """Return the vectors (N, D) of N sentences' ids, in the encoder's dtype."""
+        """Return the vectors (N, D) float32 of N sentences' ids."""
         longest = max(map(len, ids))
         padded = torch.tensor([row + [PAD] * (longest - len(row)) for row in ids])
         lengths = torch.tensor([len(row) for row in ids])
@@ -107,4 +127,4 @@ class NativeCodec:
         vectors: Tensor = self.encoder(
             padded.to(self.device), None if full else mask.to(self.device)
         )
-        return vectors
+        return vectors.float()

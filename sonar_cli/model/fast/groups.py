@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sonar_cli.model.files import forget_pages
 
-# Number of weights below which packing does not pay: they stay in the processor's caches anyway.
-SMALLEST = 2**20
+# Number of weights below which PyTorch's own product is as fast: a call takes longer than the work.
+SMALLEST = 2**16
 
 # make(path in the model, maps with the same input) -> one module that computes all of them
 Make = Callable[[str, Sequence[nn.Linear]], nn.Module]

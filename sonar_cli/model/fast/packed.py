@@ -8,6 +8,7 @@ blocked order, it reaches nearly all of it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -20,6 +21,9 @@ from sonar_cli.model.fast.groups import forget, joined_bias
 FEW_ROWS = 64
 # Number of products with few rows in which packed weights save about the time of packing them.
 PACKING_PAYS = 32
+
+# Number of weights up to which any product gains: calls and the joining of maps take their share.
+_SMALL = 2**20
 
 # Rows of the inputs that packed weights are optimized for: a beam of five.
 _BEAM = 5
@@ -43,13 +47,14 @@ def can_pack(dtype: torch.dtype = torch.float32) -> bool:
 class PacksLater(nn.Module):
     """A module whose weights are packed after more than `PACKING_PAYS` products.
 
-    Only products with FEWEST to `FEW_ROWS` rows count, because only these gain from packing.
+    Only products with FEWEST to `most` rows count, because only these gain from packing.
     """
 
     FEWEST: ClassVar = 1
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = FEW_ROWS) -> None:
         super().__init__()
+        self._most = most
         self._products = 0
 
     def pack(self) -> None:
@@ -59,7 +64,7 @@ class PacksLater(nn.Module):
     def _packing_pays(self, x: Tensor) -> bool:
         """Count a product with x (..., in), and tell whether packing pays from now on."""
         rows = x.numel() // x.shape[-1]
-        self._products += self.FEWEST <= rows <= FEW_ROWS
+        self._products += self.FEWEST <= rows <= self._most
         return self._products > PACKING_PAYS
 
 
@@ -73,8 +78,10 @@ class PackedLinear(PacksLater):
     FEWEST = 2
 
     def __init__(self, parts: Sequence[nn.Linear]) -> None:
-        super().__init__()
-        self.weights = [part.weight.detach() for part in parts]  # each (out, in)
+        weights = [part.weight.detach() for part in parts]  # each (out, in)
+        small = sum(weight.numel() for weight in weights) <= _SMALL
+        super().__init__(sys.maxsize if small else FEW_ROWS)
+        self.weights = weights
         self.bias = joined_bias(parts)
         self.packed: Tensor | None = None
 

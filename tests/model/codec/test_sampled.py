@@ -15,7 +15,7 @@ from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.sampled import sample
 from sonar_cli.model.codec.tokenizer import EOS as EOS_ID
-from sonar_cli.model.load import load_codec, load_system
+from sonar_cli.model.load import load_codec, load_decoder, load_system
 from sonar_cli.model.sampling import Sampling, generator
 from sonar_cli.options import GenerationOptions, Runtime
 from sonar_cli.pipeline import generate, generate_many
@@ -145,7 +145,7 @@ def test_suppressed_pieces_are_never_written(codec: NativeCodec) -> None:
     kite = codec.tokenizer.pieces("kite")[0]
     config = replace(codec.decoder.config, suppressed=(kite,))
     decoder = TextDecoder(config).eval()
-    decoder.load_state_dict(codec.decoder.state_dict())
+    decoder.load_state_dict(load_decoder(resolve().decoder, trains=True).state_dict())
     other = NativeCodec(codec.encoder, decoder, codec.tokenizer)
     vectors = codec.encode(STORY[:1] * 20)
     assert kite in codec.decode(vectors[:1])[0].ids

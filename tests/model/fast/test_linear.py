@@ -57,7 +57,8 @@ def test_packed_equals_plain_in_bfloat16(rows: int) -> None:
 
 
 @needs_packing
-def test_packs_when_it_pays() -> None:
+def test_packs_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "_SMALL", 0)
     packed = PackedLinear(_maps((64,), 32, True))
     for _ in range(packing.PACKING_PAYS):
         packed(torch.randn(1, packing.FEW_ROWS + 1, 32))
@@ -69,6 +70,15 @@ def test_packs_when_it_pays() -> None:
     packed(torch.randn(5, 1, 32))
     assert packed.packed is not None
     assert packed.weights == []
+
+
+@needs_packing
+def test_small_weights_are_packed_whatever_is_multiplied() -> None:
+    packed = PackedLinear(_maps((64,), 32, True))
+    for _ in range(packing.PACKING_PAYS + 1):
+        assert packed.packed is None
+        packed(torch.randn(1, packing.FEW_ROWS + 1, 32))
+    assert packed.packed is not None
 
 
 @needs_packing
