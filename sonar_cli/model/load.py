@@ -61,8 +61,8 @@ def load_codec(
     """Load an encoder, a decoder and their tokenizer.
 
     With the `kind` "sonar-space" the original code runs the same files. `notify` gets one line if
-    weights have to be quantized first, which takes a while. Gradients go through a decoder that is
-    loaded for what `trains`; it goes without the faster products of `prepare`. Raises
+    weights have to be quantized first, which takes a while. A decoder that is loaded for what
+    `trains` goes without the faster products of `prepare`, through which no weight learns. Raises
     CheckpointError if the parts cannot be read or do not match, UsageError for a device or dtype
     that is not available, and SonarError if sonar-space is needed and not installed.
     """
@@ -192,7 +192,7 @@ def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> 
 
     On the CPU this module packs weights for few rows, if oneDNN supports it, or holds int8 weights
     if `dtype` is "int8". Maps with fewer than `smallest` weights stay as they are; the default is
-    `groups.SMALLEST`, and 0 for int8. What oneDNN computes has no gradients.
+    `groups.SMALLEST`, and 0 for int8.
     """
     make = _engine(model, dtype)
     if make is not None:

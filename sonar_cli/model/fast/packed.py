@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sonar_cli.model.fast.groups import forget, joined_bias
 
@@ -86,7 +87,12 @@ class PackedLinear(PacksLater):
         self.packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs of all maps side by side (..., out) for x (..., in)."""
+        """Return the outputs of all maps side by side (..., out) for x (..., in).
+
+        Gradients go through it to x; then PyTorch's own product is used, since oneDNN's has none.
+        """
+        if x.requires_grad and torch.is_grad_enabled():
+            return F.linear(x, self._weight(), self.bias)
         if self.packed is None:
             if not self._packing_pays(x):
                 mapped = torch.cat([_mapped(x, weight) for weight in self.weights], dim=-1)
@@ -98,11 +104,16 @@ class PackedLinear(PacksLater):
         """Pack the weights for oneDNN, and free those mapped from their file."""
         if self.packed is not None:
             return
-        joined = self.weights[0] if len(self.weights) == 1 else torch.cat(self.weights)
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(joined, _BEAM)
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(self._weight(), _BEAM)
         for weight in self.weights:
             forget(weight)
         self.weights = []
+
+    def _weight(self) -> Tensor:
+        """Return the weights of all maps (out, in), as PyTorch lays them."""
+        if self.packed is not None:
+            return self.packed.to_dense()
+        return self.weights[0] if len(self.weights) == 1 else torch.cat(self.weights)
 
 
 def _mapped(x: Tensor, weight: Tensor) -> Tensor:

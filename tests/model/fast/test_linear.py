@@ -73,6 +73,22 @@ def test_packs_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_packing
+@pytest.mark.parametrize("widths", [(64,), (32, 48)])
+def test_gradients_go_through_packed_weights(widths: tuple[int, ...]) -> None:
+    maps = _maps(widths, 32, True)
+    packed = PackedLinear(maps)
+    for _ in range(2):
+        x = torch.randn(3, 5, 32, requires_grad=True)
+        y = x.detach().clone().requires_grad_()
+        out, expected = packed(x), _plainly(maps, y)
+        torch.testing.assert_close(out, expected, rtol=0, atol=1e-5)
+        out.square().sum().backward()
+        expected.square().sum().backward()
+        torch.testing.assert_close(x.grad, y.grad, rtol=0, atol=1e-4)
+        packed.pack()
+
+
+@needs_packing
 def test_small_weights_are_packed_whatever_is_multiplied() -> None:
     packed = PackedLinear(_maps((64,), 32, True))
     for _ in range(packing.PACKING_PAYS + 1):
