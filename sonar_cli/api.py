@@ -241,11 +241,15 @@ class SonarLLM:
         is told the offset in all texts, one after the other.
         """
         options = options or SummaryOptions()
+        lang = options.source_lang
+        writes = options.method != "extractive" and bool(
+            options.force or self.summary_training(options)
+        )
         files = files_identity(self.paths.encoder, self.paths.tokenizer)
         # What makes the vectors: the files, who runs them, and in which number format.
         identity = f"{files}|{self.request.codec}|{self.runtime.dtype}"
-        encoding = Encoding(self.codec, options.source_lang, cache, identity, self.notify)
-        passages = (self._passages(text, options) for text in texts)
+        encoding = Encoding(self.codec, lang, cache, identity, self.notify)
+        passages = (self._passages(text, lang, writes) for text in texts)
         found = read_together(passages, encoding, on_read)
         sentences = sum(len(each) for each in found if isinstance(each, Document))
         self.detail(
@@ -307,14 +311,10 @@ class SonarLLM:
                 self.notify(FAR_FROM_MINI)
         return found
 
-    def _passages(self, text: str | Text, options: SummaryOptions) -> Iterator[Passage]:
-        """Yield a text's sentences, split as the model was trained where it writes the summary."""
-        lang = options.source_lang
+    def _passages(self, text: str | Text, lang: str, writes: bool) -> Iterator[Passage]:
+        """Yield a text's sentences, split as the model was trained where it `writes` from them."""
         if not isinstance(text, Text):
             text = Text("text", text, InputOptions(lang=lang))
-        writes = options.method != "extractive" and (
-            options.force or self.summary_training(options)
-        )
         if writes or text.options.split == "punkt":
             text = self.as_trained(text)
         order = ahead.Order(text, self.paths.tokenizer, lang, self.codec.max_len)

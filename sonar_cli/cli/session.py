@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from sonar_cli import render
+from sonar_cli.cores import cores
 from sonar_cli.errors import SonarError, UsageError, counted
 from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
 
@@ -62,7 +62,7 @@ def open_model(
     if request.embedded and runtime.threads is None:
         # Its matrices are too small to be shared: threads would mostly wait for one another, and
         # much longer where another process has their core. Batches of its sentences are not.
-        runtime = replace(runtime, threads=1, workers=os.cpu_count() or 1)
+        runtime = replace(runtime, threads=1, workers=cores())
     return SonarLLM.open(
         request,
         runtime,

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from sonar_cli.cores import cores
 from sonar_cli.errors import InputError, SonarError
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.text.documents import Passage
@@ -49,7 +50,7 @@ def passages(order: Order, tokenizer: Tokenizer) -> Iterator[Passage]:
     They are the same either way. Raises what `Text.passages` raises, and SonarError where the other
     process ends before the text does.
     """
-    if len(order.text.content) < _LONG or not sys.executable or (os.cpu_count() or 1) < 2:
+    if len(order.text.content) < _LONG or not sys.executable or cores() < 2:
         return order.split(tokenizer)
     return _split_elsewhere(order)
 

@@ -125,11 +125,10 @@ def read_together(
 
     for sentences, vectors in encoding(candidates()):
         start = 0
-        last = owners[len(sentences) - 1]
         for document, own in groupby(owners.popleft() for _ in sentences):
             end = start + sum(1 for _ in own)
             document.vectors.append(vectors[start:end])
             start = end
         if on_read:
-            on_read(before + (last.ends[-1] if last is found[-1] else 0))
+            on_read(before + (document.ends[-1] if document is found[-1] else 0))
     return found

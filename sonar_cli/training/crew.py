@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from sonar_cli.cores import cores
 from sonar_cli.errors import SonarError
 
 Tool = TypeVar("Tool")
@@ -110,7 +111,4 @@ def _call(work: Callable[[Any, Item], Result], item: Item) -> Result:
 def _processes(size: int) -> int:
     """Return how many processes this machine has the CPU cores and the memory for."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    most = max(1, memory // 2 // (size + _PROCESS))
-    if hasattr(os, "sched_getaffinity"):
-        return min(most, len(os.sched_getaffinity(0)))
-    return min(most, os.cpu_count() or 1)
+    return min(max(1, memory // 2 // (size + _PROCESS)), cores())
