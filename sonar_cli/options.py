@@ -78,9 +78,9 @@ class ModelRequest:
 class Runtime:
     """How models run.
 
-    `device` is auto, cpu or cuda[:N]; `dtype` auto (float32), float32, bfloat16, float16 or int8.
-    `threads` is the number of CPU threads, None for torch's own choice. `batch_size` is how many
-    texts are written side by side, None for 8 on the CPU and 32 on CUDA. `workers` is how many
+    `device` is auto, cpu, cuda[:N] or mps; `dtype` auto (float32), float32, bfloat16, float16 or
+    int8. `threads` is the number of CPU threads, None for torch's own choice. `batch_size` is how
+    many texts are written side by side, None for 8 on the CPU and 32 on CUDA. `workers` is how many
     batches of sentences are encoded at a time.
     """
 

@@ -30,6 +30,24 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
+_TOLD: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> list[str]:
+    """Lines that are printed when all tests are over, for counts that a reader should see."""
+    return request.config.stash.setdefault(_TOLD, [])
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if lines := config.stash.get(_TOLD, []):
+        terminalreporter.section("counts")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture
 def encoder() -> TextEncoder:
     return TextEncoder(ENCODER).eval().requires_grad_(False)

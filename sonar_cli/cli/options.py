@@ -58,7 +58,7 @@ MACHINE = "Machine"
 device = together(
     option(
         "--device", section=MACHINE, default="auto", show_default=True,
-        metavar="auto|cpu|cuda[:N]", help="Where the models run.",
+        metavar="auto|cpu|cuda[:N]|mps", help="Where the models run.",
     ),
     option(
         "--threads", section=MACHINE, type=click.IntRange(1), metavar="N",

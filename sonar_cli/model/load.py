@@ -148,12 +148,19 @@ def load_predictor(
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of auto, cpu or cuda[:N]. Raises UsageError if it is not available."""
+    """Return the device of auto, cpu, cuda[:N] or mps. Raises UsageError if it is not available.
+
+    auto is CUDA where there is any, or else the CPU; mps, a Mac's GPU, is taken by its name alone.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise UsageError("this torch or this machine has no mps device; use --device cpu")
+        return torch.device("mps")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise UsageError(f"unknown device {name!r}; use auto, cpu or cuda[:N]")
+        raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda[:N] or mps")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"there is no device {name} here ({torch.cuda.device_count()} CUDA devices); "
