@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "sonar_cli"
 
 # room or file -> what it may import beside itself; a room's rooms have lines of their own
-BASE = {"cores", "errors", "options"}
+BASE = {"cores", "errors", "options", "toml"}
 CODEC = {*BASE, "model.attention", "model.files", "model.names", "model.recompute", "model.shapes"}
 ALLOWED = {
     "__init__": {"api", "options", "text"},
@@ -20,6 +20,7 @@ ALLOWED = {
     "cores": set(),
     "errors": set(),
     "options": {"errors"},
+    "toml": {"errors"},
     "text": BASE,
     "world": set(),
     "model": set(),
@@ -138,6 +139,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
         *("evaluate mini", "evaluate paper"),
         *("models", "models list", "models verify", "cache", "cache info"),
+        *("config", "config show", "config path"),
     ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:
