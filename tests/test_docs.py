@@ -110,7 +110,8 @@ def _shell(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[
         ["bash", "-euo", "pipefail", "-c", line],
         cwd=folder,
         env={**kept, "PATH": path, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
-        | {"HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "2", "SONAR_LLM_CONFIG_FILE": ""}
+        | {"HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "2"}
+        | {"SONAR_LLM_CONFIG_FILE": os.devnull}
         | nowhere
         | more,
         capture_output=True,
