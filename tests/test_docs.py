@@ -68,6 +68,7 @@ COMMANDS = (
     "config",
     "config show",
     "config path",
+    "doctor",
 )
 VARIABLES = re.compile(r"\| variable \|.*?(?=\n\n)", re.S)
 TABLE = re.compile(r"(<!-- sonar-llm (evaluate [\w -]+) -->\n)(.*?)(\n<!-- end -->)", re.S)

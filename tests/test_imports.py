@@ -44,11 +44,22 @@ ALLOWED = {
     "api": {*BASE, "hub", "model", "pipeline", "summary", "text", "trained", "world"},
     "training": {*BASE, "model", "pipeline", "text", "world"},
     "mini": set(),
+    "doctor": {*BASE, "__version__", "api", "hub", "model", "summary", "text"},
     "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "training", "world"},
-    "render": {*BASE, "evaluation", "hub", "text"},
+    "render": {*BASE, "doctor", "evaluation", "hub", "text"},
     "cli": {
         *BASE,
-        *("__version__", "api", "evaluation", "hub", "mini", "model", "pipeline", "render"),
+        *(
+            "__version__",
+            "api",
+            "doctor",
+            "evaluation",
+            "hub",
+            "mini",
+            "model",
+            "pipeline",
+            "render",
+        ),
         *("summary", "text", "training"),
     },
 }
@@ -61,6 +72,7 @@ ONLY_IN = {
     "matplotlib": {"render"},
     "plotext": {"render"},
     "click": {"cli"},
+    "packaging": {"doctor"},
     "markdown_it": {"text"},
     "huggingface_hub": {"hub"},
     "nltk": {"text", "evaluation"},
@@ -139,7 +151,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
         *("evaluate mini", "evaluate paper"),
         *("models", "models list", "models verify", "cache", "cache info"),
-        *("config", "config show", "config path"),
+        *("config", "config show", "config path", "doctor"),
     ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:

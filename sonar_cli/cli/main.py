@@ -15,6 +15,7 @@ from sonar_cli.cli.config import config
 from sonar_cli.cli.continue_ import continue_
 from sonar_cli.cli.declare import Command, argument, context
 from sonar_cli.cli.decode import decode
+from sonar_cli.cli.doctor import doctor
 from sonar_cli.cli.encode import encode
 from sonar_cli.cli.evaluate import evaluate
 from sonar_cli.cli.models import models
@@ -47,7 +48,19 @@ def help_(ctx: click.Context, words: tuple[str, ...]) -> int:
     return 0
 
 
-for each in (bench, cache, config, continue_, decode, encode, evaluate, models, summarize, train):
+for each in (
+    bench,
+    cache,
+    config,
+    continue_,
+    decode,
+    doctor,
+    encode,
+    evaluate,
+    models,
+    summarize,
+    train,
+):
     cli.add_command(each)
 
 

@@ -46,7 +46,7 @@ def _strength(value: OptionValue) -> int:
 def _origin(words: Words, option: Option, settings: Settings) -> OptionValue:
     name = next(set_variables(option), None)
     if name is not None:
-        value = _from_variable(option, name)
+        value = from_variable(option, name)
         return replace(_default(words, option), value=value, source="environment", place=name)
     setting = settings.of.get(words, {}).get(str(option.name))
     if setting is None:
@@ -57,8 +57,11 @@ def _origin(words: Words, option: Option, settings: Settings) -> OptionValue:
     )  # fmt: skip
 
 
-def _from_variable(option: Option, name: str) -> Any:
-    """Return the value of a variable, a number or truth value where the option takes one."""
+def from_variable(option: Option, name: str) -> Any:
+    """Return the value of a variable, a number or truth value where the option takes one.
+
+    Raises UsageError for a value that the option does not take.
+    """
     ctx = click.Context(click.Command(None))
     try:
         raw = option.value_from_envvar(ctx)
