@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "sonar_cli"
 
 # room or file -> what it may import beside itself; a room's rooms have lines of their own
-BASE = {"cores", "errors", "options"}
+BASE = {"cores", "errors", "options", "toml"}
 CODEC = {*BASE, "model.attention", "model.files", "model.names", "model.recompute", "model.shapes"}
 ALLOWED = {
     "__init__": {"api", "options", "text"},
@@ -20,6 +20,7 @@ ALLOWED = {
     "cores": set(),
     "errors": set(),
     "options": {"errors"},
+    "toml": {"errors"},
     "text": BASE,
     "world": set(),
     "model": set(),
@@ -43,11 +44,22 @@ ALLOWED = {
     "api": {*BASE, "hub", "model", "pipeline", "summary", "text", "trained", "world"},
     "training": {*BASE, "model", "pipeline", "text", "world"},
     "mini": set(),
+    "doctor": {*BASE, "__version__", "api", "hub", "model", "summary", "text"},
     "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "training", "world"},
-    "render": {*BASE, "evaluation", "hub", "text"},
+    "render": {*BASE, "doctor", "evaluation", "hub", "text"},
     "cli": {
         *BASE,
-        *("__version__", "api", "evaluation", "hub", "mini", "model", "pipeline", "render"),
+        *(
+            "__version__",
+            "api",
+            "doctor",
+            "evaluation",
+            "hub",
+            "mini",
+            "model",
+            "pipeline",
+            "render",
+        ),
         *("summary", "text", "training"),
     },
 }
@@ -60,6 +72,7 @@ ONLY_IN = {
     "matplotlib": {"render"},
     "plotext": {"render"},
     "click": {"cli"},
+    "packaging": {"doctor"},
     "markdown_it": {"text"},
     "huggingface_hub": {"hub"},
     "nltk": {"text", "evaluation"},
@@ -138,6 +151,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
         *("evaluate mini", "evaluate paper"),
         *("models", "models list", "models verify", "cache", "cache info"),
+        *("config", "config show", "config path", "doctor"),
     ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any, TypeVar
 
@@ -13,6 +13,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
 PREFIX = "SONAR_LLM_"
+# Where the context holds what is wrong with the configuration file.
+FAULT = "sonar_cli.settings.fault"
+# From the weakest source of a value to the strongest.
+_SOURCES = (
+    ParameterSource.DEFAULT,
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+)
 
 
 class Option(click.Option):
@@ -21,7 +30,7 @@ class Option(click.Option):
     The variable is SONAR_LLM_ and the option's long name. An option that means something else in
     another command gives its own `envvar`, with the command's name in it. `instead_of` names an
     option that cannot be given beside this one: on the command line this one wins over the
-    other's variable.
+    other's variable, and its variable wins over the configuration file.
     """
 
     def __init__(
@@ -30,9 +39,14 @@ class Option(click.Option):
         super().__init__(*args, **settings)
         self.section = section
         self.instead_of = instead_of
+        self.long_name = max(self.opts, key=len).lstrip("-")
         if self.envvar is None:
-            long = max(self.opts, key=len)
-            self.envvar = PREFIX + long.lstrip("-").replace("-", "_").upper()
+            self.envvar = variable(self.long_name)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that it is read from; the first that is set counts."""
+        return (self.envvar,) if isinstance(self.envvar, str) else tuple(self.envvar or ())
 
 
 class Argument(click.Argument):
@@ -50,13 +64,23 @@ class Argument(click.Argument):
 
 
 class Command(click.Command):
-    """A command whose function takes the objects that `group` makes from its options."""
+    """A command whose function takes the objects that `group` makes from its options.
+
+    It needs a configuration file without faults, unless it is to help with those.
+    """
+
+    def __init__(self, *args: Any, helps_with_faults: bool = False, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.helps_with_faults = helps_with_faults
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command's function."""
+        fault = ctx.meta.get(FAULT)
+        if fault and not self.helps_with_faults:
+            raise fault
         for each in self.params:
             other = getattr(each, "instead_of", "")
-            if other and _given(ctx, each.name) and not _given(ctx, other):
+            if other and ctx.params[each.name] and _source(ctx, each.name) > _source(ctx, other):
                 ctx.params[other] = None
         ctx.params = _made(getattr(self.callback, "groups", {}), ctx.params)
         return super().invoke(ctx)
@@ -110,8 +134,28 @@ def group(name: str, make: Callable[..., Any], *options: Decorator[Any]) -> Deco
     return decorate
 
 
-def _given(ctx: click.Context, name: str | None) -> bool:
-    return ctx.get_parameter_source(name or "") is ParameterSource.COMMANDLINE
+def context(ctx: click.Context, words: Sequence[str]) -> click.Context:
+    """Return the context of the command that is called by `words`; click.UsageError for none."""
+    at = ctx.find_root()
+    for word in words:
+        found = at.command.get_command(at, word) if isinstance(at.command, click.Group) else None
+        if found is None:
+            raise click.UsageError(f"No such command {word!r}.", at)
+        at = click.Context(found, at, info_name=word)
+    return at
+
+
+def variable(name: str, *words: str) -> str:
+    """Return the environment variable of an option's long name, in a command or in all.
+
+    >>> variable("beam-size"), variable("format", "evaluate")
+    ('SONAR_LLM_BEAM_SIZE', 'SONAR_LLM_EVALUATE_FORMAT')
+    """
+    return PREFIX + "_".join([*words, name]).replace("-", "_").upper()
+
+
+def _source(ctx: click.Context, name: str | None) -> int:
+    return _SOURCES.index(ctx.get_parameter_source(name or "") or ParameterSource.DEFAULT)
 
 
 def _made(groups: dict[str, Callable[..., Any]], given: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,14 @@ import sys
 import click
 
 from sonar_cli import __version__, render
+from sonar_cli.cli import settings
 from sonar_cli.cli.bench import bench
 from sonar_cli.cli.cache import cache
+from sonar_cli.cli.config import config
 from sonar_cli.cli.continue_ import continue_
-from sonar_cli.cli.declare import Command, argument
+from sonar_cli.cli.declare import Command, argument, context
 from sonar_cli.cli.decode import decode
+from sonar_cli.cli.doctor import doctor
 from sonar_cli.cli.encode import encode
 from sonar_cli.cli.evaluate import evaluate
 from sonar_cli.cli.models import models
@@ -27,29 +30,37 @@ COMPLETE = "_SONAR_LLM_COMPLETE"
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(__version__, "-V", "--version", prog_name=NAME)
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Generate text one sentence at a time with SONAR-LLM.
 
     The model `mini` is in the package and needs no network.
     """
+    settings.apply(ctx)
 
 
-@cli.command("help", cls=Command, short_help="Show the help of a command.")
+@cli.command("help", cls=Command, helps_with_faults=True, short_help="Show the help of a command.")
 @argument("words", nargs=-1, metavar="[COMMAND]...", help="Such as `models pull`.")
 @click.pass_context
 def help_(ctx: click.Context, words: tuple[str, ...]) -> int:
     """Show the help of a command, or of the program."""
-    at = ctx.find_root()
-    for word in words:
-        found = at.command.get_command(at, word) if isinstance(at.command, click.Group) else None
-        if found is None:
-            raise click.UsageError(f"No such command {word!r}.", at)
-        at = click.Context(found, at, info_name=word)
-    click.echo(at.get_help())
+    click.echo(context(ctx, words).get_help())
     return 0
 
 
-for each in (bench, cache, continue_, decode, encode, evaluate, models, summarize, train):
+for each in (
+    bench,
+    cache,
+    config,
+    continue_,
+    decode,
+    doctor,
+    encode,
+    evaluate,
+    models,
+    summarize,
+    train,
+):
     cli.add_command(each)
 
 
@@ -65,8 +76,8 @@ def run(arguments: list[str]) -> int:
             from click.shell_completion import shell_complete
 
             return shell_complete(cli, {}, NAME, COMPLETE, instruction)
-        with cli.make_context(NAME, arguments) as context:
-            status = cli.invoke(context)
+        with cli.make_context(NAME, arguments) as ctx:
+            status = cli.invoke(ctx)
         with render.naming(render.STDOUT):
             sys.stdout.flush()
         return int(status or 0)

@@ -179,8 +179,12 @@ output = group(
 )
 
 
+def report_format(command: str, help: str) -> Decorator[Any]:
+    """Declare the --format of a report."""
+    return _format(("text", "json", "jsonl"), help, command)
+
+
 def report(command: str, file: Decorator[Any] = file) -> Decorator[Any]:
     """Declare where a report goes, and as what; `file` declares the option --output."""
-    help = "Tables, one JSON object, or one JSON object a line."
-    format_ = _format(("text", "json", "jsonl"), help, command)
+    format_ = report_format(command, "Tables, one JSON object, or one JSON object a line.")
     return group("output", _output, format_, file, quiet)

@@ -22,10 +22,13 @@ _place = option(
 
 @click.command("paper", cls=Command, short_help="Compare the paper's four systems.")
 @option(
-    "--terms", metavar="NAME|FILE",
+    "--terms", metavar="NAME|FILE", instead_of="small",
     help="On which terms: full, small, tiny or a TOML file (default: full).",
 )  # fmt: skip
-@option("--small", is_flag=True, help="--terms small: at most half an hour on two cores.")
+@option(
+    "--small", is_flag=True, instead_of="terms",
+    help="--terms small: at most half an hour on two cores.",
+)  # fmt: skip
 @option(
     "--texts", metavar="PATH", envvar="SONAR_LLM_PAPER_TEXTS",
     help="Train and measure on these texts: a file, a folder or a glob.",

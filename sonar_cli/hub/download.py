@@ -23,6 +23,31 @@ from sonar_cli.model.shapes import read_json
 from sonar_cli.options import MINI
 
 
+def cache_folder() -> Path:
+    """Return the folder of huggingface_hub's cache, which may not be there yet."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def cached_bytes() -> int:
+    """Return how many bytes the files in huggingface_hub's cache have, of all programs."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        return scan_cache_dir().size_on_disk
+    except CacheNotFound:
+        return 0
+
+
+def is_offline() -> bool:
+    """Tell whether HF_HUB_OFFLINE forbids downloads."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
 class Hub:
     """The Hugging Face Hub.
 

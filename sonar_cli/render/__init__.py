@@ -3,14 +3,17 @@
 from sonar_cli.render.comparison import draw_comparison
 from sonar_cli.render.continuations import Turns, Writer, writer
 from sonar_cli.render.curves import draw_curves
+from sonar_cli.render.doctor import print_findings
 from sonar_cli.render.output import STDOUT, naming, opened, write_whole
 from sonar_cli.render.progress import Notices, bar, doing, pieces, progress, say
+from sonar_cli.render.settings import OptionValue, print_settings
 from sonar_cli.render.summaries import Summaries
 from sonar_cli.render.tables import print_models, print_record, print_report
 
 __all__ = [
     "STDOUT",
     "Notices",
+    "OptionValue",
     "Summaries",
     "Turns",
     "Writer",
@@ -21,9 +24,11 @@ __all__ = [
     "naming",
     "opened",
     "pieces",
+    "print_findings",
     "print_models",
     "print_record",
     "print_report",
+    "print_settings",
     "progress",
     "say",
     "write_whole",

@@ -20,7 +20,8 @@ STORY = "One day Lily found a kite.\n"
 
 def _environment(**extra: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SONAR_LLM_")}
-    return {**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **extra}
+    own = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "SONAR_LLM_CONFIG_FILE": ""}
+    return {**kept, **own, **extra}
 
 
 def _process(

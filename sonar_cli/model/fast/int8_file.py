@@ -51,11 +51,16 @@ def quantized(model: nn.Module, source: Path, notify: Notify | None = None) -> N
 
 def places(source: Path) -> list[Path]:
     """Return the files that may hold the int8 weights of a source, the preferred one first."""
-    from platformdirs import user_cache_path
-
     beside = source / "int8.safetensors" if source.is_dir() else source.with_suffix(".int8")
     name = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:24]
-    return [beside, user_cache_path("sonar-llm", False) / "int8" / f"{name}.safetensors"]
+    return [beside, default_folder() / f"{name}.safetensors"]
+
+
+def default_folder() -> Path:
+    """Return the folder, in the user's cache, of the weights whose own cannot be written to."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("sonar-llm", False) / "int8"
 
 
 def _identity(source: Path) -> dict[str, str]:
