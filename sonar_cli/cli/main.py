@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
 
 from sonar_cli import __version__, render
+from sonar_cli.cli import signals
 from sonar_cli.cli.bench import bench
 from sonar_cli.cli.cache import cache
 from sonar_cli.cli.continue_ import continue_
@@ -55,7 +57,11 @@ for each in (bench, cache, continue_, decode, encode, evaluate, models, summariz
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    sys.exit(run(sys.argv[1:]))
+    render.prepare()
+    signals.heed()
+    status = run(sys.argv[1:])
+    signals.end(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
@@ -67,8 +73,7 @@ def run(arguments: list[str]) -> int:
             return shell_complete(cli, {}, NAME, COMPLETE, instruction)
         with cli.make_context(NAME, arguments) as context:
             status = cli.invoke(context)
-        with render.naming(render.STDOUT):
-            sys.stdout.flush()
+        sys.stdout.flush()
         return int(status or 0)
     except BaseException as error:
         if os.environ.get("SONAR_LLM_DEBUG") == "1" and not isinstance(
@@ -76,11 +81,12 @@ def run(arguments: list[str]) -> int:
         ):
             raise
         return _status(error)
-
-
-def _leave_stdout() -> None:
-    """Send what Python still flushes at exit nowhere, where that cannot fail once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        if render.loses():
+            render.say(
+                f"what {sys.stdout.encoding} has no code for was written as ?; set "
+                "PYTHONIOENCODING=utf-8"
+            )
 
 
 def _status(error: BaseException) -> int:
@@ -88,11 +94,14 @@ def _status(error: BaseException) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):
-        _leave_stdout()  # nobody reads any more
+        render.leave(sys.stdout)  # nobody reads any more
         return 0
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         render.say("interrupted")
         return 130
+    if isinstance(error, signals.Stopped):
+        render.say(f"ended by {signal.Signals(error.number).name}")
+        return 128 + error.number
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return 2
@@ -108,7 +117,7 @@ def _status(error: BaseException) -> int:
         render.say("out of memory; try a smaller model, --dtype bfloat16 or fewer --candidates")
     elif isinstance(error, OSError):
         if error.filename == render.STDOUT:
-            _leave_stdout()
+            render.leave(sys.stdout)
         place = f"{error.filename}: " if error.filename else ""
         render.say(f"{place}{error.strerror or error}")
     else:

@@ -311,8 +311,11 @@ def test_an_interruption_keeps_what_was_written(tmp_path: Path, story: Path) -> 
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (output.exists() and output.stat().st_size):
+    while time.monotonic() < deadline and not any(
+        each.stat().st_size for each in tmp_path.glob("out.txt.*.partial")
+    ):
         time.sleep(0.05)
+    assert not output.exists()
     process.send_signal(signal.SIGINT)
     try:
         _, err = process.communicate(timeout=60)
@@ -321,6 +324,7 @@ def test_an_interruption_keeps_what_was_written(tmp_path: Path, story: Path) -> 
     assert process.returncode == 130
     assert err == b"sonar-llm: interrupted\n"
     assert output.read_text().endswith("\n")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.txt", "story.txt"]
 
 
 def test_on_a_terminal_the_prompt_is_dimmed(story: Path) -> None:
