@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import signature
 from typing import Any, TypeVar
 
@@ -87,11 +87,10 @@ class Command(click.Command):
             ctx.params = _made(getattr(self.callback, "groups", {}), ctx.params)
             return super().invoke(ctx)
         except UsageError as error:
-            found = [_variable(ctx, each) for each in self.params if isinstance(each, Option)]
-            named = [each for each in found if each and os.environ[each] in str(error)]
+            named = _named(ctx, self.params, str(error))
             if not named:
                 raise
-            raise UsageError(f"{error} (from {', '.join(named)})") from error
+            raise UsageError(f"{error} (from {named})") from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one table of options for each section."""
@@ -155,6 +154,17 @@ def _variable(ctx: click.Context, option: Option) -> str | None:
         return None
     names = [option.envvar] if isinstance(option.envvar, str) else option.envvar or ()
     return next((each for each in names if os.environ.get(each)), None)
+
+
+def _named(ctx: click.Context, parameters: Iterable[click.Parameter], message: str) -> str:
+    """Return the variables that hold what a message is about: names, such as a model's."""
+    names = [
+        _variable(ctx, each)
+        for each in parameters
+        if isinstance(each, Option) and isinstance(each.type, click.types.StringParamType)
+    ]
+    words = {each.strip("':;,") for each in message.split()}
+    return ", ".join(each for each in names if each and words & {*os.environ[each].split()})
 
 
 def _given(ctx: click.Context, name: str | None) -> bool:

@@ -93,7 +93,7 @@ def _status(error: BaseException) -> int:
     """Say in one line what went wrong, and return the exit status that goes with it."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and error.filename is not None:
         render.leave(sys.stdout)  # nobody reads any more
         return 0
     if isinstance(error, (KeyboardInterrupt, click.Abort)):

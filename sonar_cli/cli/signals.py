@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from contextlib import suppress
 from types import FrameType
 
 # Those that the system has.
@@ -35,6 +37,8 @@ def end(status: int) -> None:
     """
     number = status - 128
     if number in _HEEDED:
+        with suppress(OSError):
+            sys.stdout.flush()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -113,6 +113,7 @@ def test_many_texts_are_as_alone_and_in_order(call, tmp_path: Path) -> None:
         ('["a"]', "line 2 is no JSON object"),
         ('{"story": "a"}', "line 2 is no JSON object"),
         ('{"text": 3}', "line 2 is no JSON object"),
+        ("[" * 100_000, "line 2 is no JSON object"),
         ('{"text": " "}', "text of line 2 is empty"),
     ],
 )
