@@ -33,7 +33,7 @@ STYLE = re.compile(r"\x1b\[[\d;]*m")
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[TextIO, Callable[[], str]]]:
-    """A terminal of 80 columns as a stream, and a function that returns what it was sent."""
+    """A terminal of 400 columns as a stream, and a function that returns what it was sent."""
     import pty
 
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -43,9 +43,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[TextIO, Callable
     out = open(child, "w", encoding="utf-8", errors=render.REPLACE)  # noqa: SIM115
 
     def sent() -> str:
+        out.write("<end>")  # a terminal passes on what it gets a little later
         out.flush()
-        os.set_blocking(parent, False)
-        return os.read(parent, 1 << 16).decode().replace("\r\n", "\n")
+        found = b""
+        while not found.endswith(b"<end>"):
+            found += os.read(parent, 1 << 16)
+        return found.decode().removesuffix("<end>").replace("\r\n", "\n")
 
     yield out, sent
     out.close()
