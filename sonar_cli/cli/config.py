@@ -26,10 +26,12 @@ def config() -> None:
 @config.command("path", cls=Command, helps_with_faults=True, short_help="Print the file's path.")
 def path() -> int:
     """Print the path of the configuration file, whether there is one yet or not."""
+    from sonar_cli import render
+
     file = settings.place()
     if file is None:
         raise SonarError(f"{settings.VARIABLE} is empty, so no configuration file is read")
-    print(file)
+    render.show(str(file))
     return 0
 
 

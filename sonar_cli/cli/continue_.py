@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -71,16 +70,14 @@ def continue_(
     texts = session.Texts(files, reading)
     if texts.empty:
         return 1
-    llm = session.open_model(request, runtime, output)
-    llm.check_languages(generation.source_lang, *generation.target_langs)
-    llm.load_predictor()
-    with render.opened(output.path) as out:
-        terminal = out is sys.stdout and out.isatty()
-        writer = render.writer(
-            out, output.format, echo, texts.several, terminal, generation.target_langs
-        )
+    with render.opened(output.path, session.read_by(request, *texts.names)) as out:
+        llm = session.open_model(request, runtime, output)
+        llm.check_languages(generation.source_lang, *generation.target_langs)
+        llm.load_predictor()
+        writer = render.writer(out, output.format, echo, texts.several, generation.target_langs)
         _continue_all(llm, texts, generation, output, render.Turns(writer))
-    return 1 if texts.failed else 0
+        session.end(texts.failed)
+    return 0
 
 
 def _continue_all(

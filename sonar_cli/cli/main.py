@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
 
 from sonar_cli import __version__, render
-from sonar_cli.cli import settings
+from sonar_cli.cli import settings, signals
 from sonar_cli.cli.bench import bench
 from sonar_cli.cli.cache import cache
 from sonar_cli.cli.config import config
@@ -66,7 +67,11 @@ for each in (
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    sys.exit(run(sys.argv[1:]))
+    render.prepare()
+    signals.heed()
+    status = run(sys.argv[1:])
+    signals.end(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
@@ -78,8 +83,7 @@ def run(arguments: list[str]) -> int:
             return shell_complete(cli, {}, NAME, COMPLETE, instruction)
         with cli.make_context(NAME, arguments) as ctx:
             status = cli.invoke(ctx)
-        with render.naming(render.STDOUT):
-            sys.stdout.flush()
+        sys.stdout.flush()
         return int(status or 0)
     except BaseException as error:
         if os.environ.get("SONAR_LLM_DEBUG") == "1" and not isinstance(
@@ -87,23 +91,27 @@ def run(arguments: list[str]) -> int:
         ):
             raise
         return _status(error)
-
-
-def _leave_stdout() -> None:
-    """Send what Python still flushes at exit nowhere, where that cannot fail once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        if render.loses():
+            render.say(
+                f"what {sys.stdout.encoding} has no code for was written as ?; set "
+                "PYTHONIOENCODING=utf-8"
+            )
 
 
 def _status(error: BaseException) -> int:
     """Say in one line what went wrong, and return the exit status that goes with it."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        _leave_stdout()  # nobody reads any more
+    if isinstance(error, BrokenPipeError) and error.filename is not None:
+        render.leave(sys.stdout)  # nobody reads any more
         return 0
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         render.say("interrupted")
         return 130
+    if isinstance(error, signals.Stopped):
+        render.say(f"ended by {signal.Signals(error.number).name}")
+        return 128 + error.number
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return 2
@@ -119,7 +127,7 @@ def _status(error: BaseException) -> int:
         render.say("out of memory; try a smaller model, --dtype bfloat16 or fewer --candidates")
     elif isinstance(error, OSError):
         if error.filename == render.STDOUT:
-            _leave_stdout()
+            render.leave(sys.stdout)
         place = f"{error.filename}: " if error.filename else ""
         render.say(f"{place}{error.strerror or error}")
     else:

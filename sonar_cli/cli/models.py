@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sonar_cli import render
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, group, option
 from sonar_cli.cli.options import device, format_, parts, quiet
@@ -27,7 +28,6 @@ def models() -> None:
 @format_
 def list_(format: OutputFormat) -> int:
     """List the models that have names, and whether their files are here."""
-    from sonar_cli import render
     from sonar_cli.hub.catalogue import known
 
     render.print_models(known(), format)
@@ -44,7 +44,7 @@ def pull(model: str, quiet: bool) -> int:
     paths = resolve(
         ModelRequest(model), progress=session.shows_progress(OutputOptions(quiet=quiet))
     )
-    print(paths.predictor)
+    render.show(str(paths.predictor))
     return 0
 
 
@@ -56,7 +56,6 @@ def show(model: str, format: OutputFormat) -> int:
 
     Nothing is downloaded.
     """
-    from sonar_cli import render
     from sonar_cli.hub.resolve import resolve
     from sonar_cli.model.describe import describe
 
@@ -72,7 +71,7 @@ def path(model: str) -> int:
 
     paths = resolve(ModelRequest(model, offline=True))
     for part in ("predictor", "encoder", "decoder", "tokenizer"):
-        print(f"{part}\t{getattr(paths, part)}")
+        render.show(f"{part}\t{getattr(paths, part)}")
     return 0
 
 
@@ -94,7 +93,7 @@ def verify(request: ModelRequest, runtime: Runtime, run: bool, quiet: bool) -> i
     if llm.paths.predictor is not None:
         llm.load_predictor()
     predictor = "" if llm.paths.predictor is None else ", predictor"
-    print(f"good: encoder, decoder, tokenizer{predictor} are whole and fit together", flush=True)
+    render.show(f"good: encoder, decoder, tokenizer{predictor} are whole and fit together")
     if run:
         _compare(llm)
     return 0
@@ -113,9 +112,9 @@ def _compare(llm: SonarLLM) -> None:
     for each in verify.checks(llm.codec, verify.SONAR):
         wrong += not each.met
         if each.met:
-            print(f"good: {each.what} is {each.found}", flush=True)
+            render.show(f"good: {each.what} is {each.found}")
         else:
-            print(f"wrong: {each.what} is {each.found}, but should be {each.expected}", flush=True)
+            render.show(f"wrong: {each.what} is {each.found}, but should be {each.expected}")
     if wrong:
         raise CheckpointError(
             f"{llm.paths.encoder} and {llm.paths.decoder} do not do what SONAR's published weights "

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from sonar_cli.cli.declare import Decorator, group, option, together
-from sonar_cli.cli.parameters import count_or_auto
+from sonar_cli.cli.parameters import Whole, count_or_auto
 from sonar_cli.options import (
     DTYPES,
     GenerationOptions,
@@ -24,6 +24,8 @@ from sonar_cli.options import (
 DEFAULTS = GenerationOptions()
 # Far beyond what a search gains from, and not yet beyond what memory holds.
 MOST_BEAMS = 100
+# More than that many threads crash PyTorch on some machines.
+MOST_THREADS = 1024
 
 
 MODEL = "Model"
@@ -61,7 +63,7 @@ device = together(
         metavar="auto|cpu|cuda[:N]|mps", help="Where the models run.",
     ),
     option(
-        "--threads", section=MACHINE, type=click.IntRange(1), metavar="N",
+        "--threads", section=MACHINE, type=Whole(1, MOST_THREADS), metavar="N",
         help="CPU threads (default: torch's own choice).",
     ),
 )  # fmt: skip
@@ -116,7 +118,7 @@ reencode = option(
 )  # fmt: skip
 beam_size = option(
     "--beam-size", section=TEXT, default=DEFAULTS.beam_size, show_default=True,
-    type=click.IntRange(1, MOST_BEAMS), metavar="N", help="Beam of the decoder.",
+    type=Whole(1, MOST_BEAMS), metavar="N", help="Beam of the decoder.",
 )  # fmt: skip
 target_langs = option(
     "--target-lang", "target_langs", section=TEXT, multiple=True, metavar="CODE",
@@ -127,7 +129,7 @@ decoding = together(
     beam_size,
     option(
         "--max-tokens", section=TEXT, default=DEFAULTS.max_tokens, show_default=True,
-        type=click.IntRange(3), metavar="N",
+        type=Whole(3), metavar="N",
         help="Longest sentence written, two prefix tokens included.",
     ),
 )  # fmt: skip

@@ -78,14 +78,15 @@ def paper(
 
     if draw is not None:
         for file in render.draw_comparison(draw, Path(output.path or draw.parent)):
-            print(file)
+            render.show(str(file))
         return 0
     from sonar_cli.cli import comparisons
 
     if small and terms is not None:
         raise UsageError("--small is --terms small; give one of them")
     asked = comparisons.asked("small" if small else terms or "full", texts, test, codec_from, seeds)
-    found = comparisons.compare(asked, runs, device, threads, output.quiet)
-    with render.opened(output.path) as out:
+    read = [each for each in (terms, texts, test) if each]
+    with render.opened(output.path, read) as out:
+        found = comparisons.compare(asked, runs, device, threads, output.quiet)
         render.print_report(found, output.format, out)
     return 0

@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+import click
+
 from sonar_cli import render
 from sonar_cli.cores import cores
 from sonar_cli.errors import SonarError, UsageError, counted
@@ -29,6 +31,23 @@ def names(files: tuple[str, ...]) -> list[str]:
     return found
 
 
+def read_by(request: ModelRequest | None, *files: str) -> list[str]:
+    """Return the names of the files that are read, which no output may take the place of."""
+    if request is None:
+        return list(files)
+    parts = (request.config, request.encoder, request.decoder, request.tokenizer)
+    return [*files, request.model, *(each for each in parts if each)]
+
+
+def end(failed: bool) -> None:
+    """End the command with status 1 if something `failed`, which has been said.
+
+    Within `render.opened` a file that nothing was written to then stays as it was.
+    """
+    if failed:
+        click.get_current_context().exit(1)
+
+
 class Texts:
     """The texts of the files that are named, read one by one as they are asked for.
 
@@ -40,7 +59,8 @@ class Texts:
         from sonar_cli.text.inputs import read_texts
 
         self.failed = False
-        texts = read_texts(names(files), options, self._failed)
+        self.names = names(files)
+        texts = read_texts(self.names, options, self._failed)
         first = list(islice(texts, 2))
         self.empty, self.several = not first, len(first) > 1
         self._texts = chain(first, texts)

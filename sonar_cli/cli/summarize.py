@@ -76,11 +76,12 @@ def summarize(
     texts = session.Texts(files, reading)
     if texts.empty:
         return 1
-    llm = session.open_model(request, runtime, output, may_write(request.model, summary))
-    llm.check_languages(summary.source_lang, *summary.target_langs)
-    llm.summary_training(summary)
     failed = False
-    with render.opened(output.path) as out, _opened(cache, output) as store:
+    read = session.read_by(request, *texts.names)
+    with render.opened(output.path, read) as out, _opened(cache, output) as store:
+        llm = session.open_model(request, runtime, output, may_write(request.model, summary))
+        llm.check_languages(summary.source_lang, *summary.target_langs)
+        llm.summary_training(summary)
         shown = render.Summaries(
             out, output.format, cite=cite, headings=keep_headings, langs=summary.target_langs
         )
@@ -94,7 +95,8 @@ def summarize(
                 failed = True
             else:
                 shown.write(each.name, found)
-    return 1 if failed or texts.failed else 0
+        session.end(failed or texts.failed)
+    return 0
 
 
 def _read(

@@ -36,7 +36,7 @@ def run(recipe: AnyRecipe, out: Path, place: Place, resume: bool) -> None:
         model = _train_system(recipe, out, place, resume)
     if not first_of_launch():
         return
-    print(model)
+    render.show(str(model))
     title, terminal = f"{out.resolve().name} ({recipe.system})", _shows_progress(place)
     logs = [(log, name) for log, name in _logs(recipe, out) if log.exists()]
     render.draw_curves(logs, out / CURVES, title, terminal=terminal, notify=place.notify)

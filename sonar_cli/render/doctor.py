@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from sonar_cli.render.output import STDOUT, naming
+from sonar_cli.render.tables import show
 
 if TYPE_CHECKING:
     from sonar_cli.doctor.findings import Finding
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _STATE = len("missing")
 
 
-@naming(STDOUT)
 def print_findings(found: Iterable[tuple[str, Finding]], format: str) -> int:
     """Print findings with their sections; return how many are faults.
 
@@ -30,23 +29,23 @@ def print_findings(found: Iterable[tuple[str, Finding]], format: str) -> int:
         findings = [finding for _, finding in pairs]
         wrong += sum(each.state == "wrong" for each in findings)
         if format == "text":
-            print("\n" * bool(number) + _section(section, findings), flush=True)
+            show(*[""] * bool(number), *_section(section, findings))
         records += [{"section": section, **asdict(each)} for each in findings]
     if format == "json":
-        print(json.dumps({"works": not wrong, "checks": records}))
+        show(json.dumps({"works": not wrong, "checks": records}))
     elif format == "jsonl":
-        print("".join(json.dumps(each) + "\n" for each in records), end="")
+        show(*(json.dumps(each) for each in records))
     elif not wrong:
-        print("\nAll that is needed works.")
+        show("", "All that is needed works.")
     return wrong
 
 
-def _section(section: str, findings: Iterable[Finding]) -> str:
-    """Return a section's lines: name, state and what was found, with a remedy in a line below.
+def _section(section: str, findings: Iterable[Finding]) -> list[str]:
+    r"""Return a section's lines: name, state and what was found, with a remedy in a line below.
 
     >>> from sonar_cli.doctor.findings import Finding
     >>> some = [Finding("torch", "good", "2.13.0"), Finding("nltk", "wrong", "no", "pip it")]
-    >>> print(_section("Installation", some))
+    >>> print(*_section("Installation", some), sep="\n")
     Installation
       torch  good     2.13.0
       nltk   wrong    no
@@ -59,4 +58,4 @@ def _section(section: str, findings: Iterable[Finding]) -> str:
         lines.append(f"  {each.name:<{width}}  {each.state:<{_STATE}}  {each.found}")
         if each.remedy:
             lines.append(" " * (width + _STATE + 6) + f"-> {each.remedy}")
-    return "\n".join(lines)
+    return lines

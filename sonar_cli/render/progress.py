@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+
+from sonar_cli.render.streams import leave
+from sonar_cli.render.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +31,12 @@ _PIECE = 256
 
 
 def say(line: str) -> None:
-    """Print a notice as one line on stderr."""
-    print("sonar-llm: " + " ".join(line.split()), file=sys.stderr, flush=True)
+    """Print a notice as one line on stderr, where nothing in it steers a terminal."""
+    shown = " ".join(visible(each.strip()) for each in line.split("\n") if each.strip())
+    try:
+        print(f"sonar-llm: {shown}", file=sys.stderr, flush=True)
+    except OSError:  # nobody hears it, and what the program was asked for goes on
+        leave(sys.stderr)
 
 
 class Notices:
@@ -65,7 +73,7 @@ def bar(total: int, label: str, quiet: bool) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
     shown = Progress(*columns, TimeRemainingColumn(), console=console(sys.stderr), transient=True)
     with shown:
         task = shown.add_task(label, total=total)
@@ -90,7 +98,18 @@ def pieces(items: Pieces, label: str, quiet: bool) -> Iterator[Pieces]:
 
 
 def console(file: TextIO) -> Console:
-    """Return rich's console on a stream, without line wrapping."""
+    """Return rich's console on a stream: no line wrapping, no markup in what is shown.
+
+    With NO_COLOR set it has neither colours nor bold or dimmed letters.
+    """
     from rich.console import Console
 
-    return Console(file=file, soft_wrap=True, highlight=False)
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=file,
+        color_system=None if plain else "auto",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )

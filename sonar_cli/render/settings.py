@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from sonar_cli import toml
-from sonar_cli.render.output import STDOUT, naming
+from sonar_cli.render.tables import show
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class OptionValue:
     table: str | None = None
 
 
-@naming(STDOUT)
 def print_settings(values: Sequence[OptionValue], format: str) -> None:
     """Print values of options, those of a command together.
 
@@ -35,15 +34,15 @@ def print_settings(values: Sequence[OptionValue], format: str) -> None:
     of options each, "jsonl" an object a value.
     """
     if format == "jsonl":
-        print("".join(json.dumps(asdict(each)) + "\n" for each in values), end="")
+        show(*(json.dumps(asdict(each)) for each in values))
         return
     commands = {command: list(of) for command, of in groupby(values, key=lambda each: each.command)}
     if format == "json":
-        print(json.dumps({command: _record(of) for command, of in commands.items()}))
+        show(json.dumps({command: _record(of) for command, of in commands.items()}))
     elif not values:
-        print("# nothing is set: every option has its default")
+        show("# nothing is set: every option has its default")
     else:
-        print("\n\n".join(_table(command, of) for command, of in commands.items()))
+        show("\n\n".join(_table(command, of) for command, of in commands.items()))
 
 
 def _record(values: Sequence[OptionValue]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _json_lines(raw: bytes, shown: str) -> npt.NDArray[Any]:
             continue
         try:
             rows.append([float(value) for value in json.loads(line)["vector"]])
-        except (ValueError, TypeError, KeyError, OverflowError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise InputError(
                 f'{shown}: line {number} is no JSON object with a "vector"; give a .npy array or '
                 "what `sonar-llm encode --format jsonl` wrote"

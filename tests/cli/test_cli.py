@@ -114,6 +114,7 @@ def test_many_texts_are_as_alone_and_in_order(call, tmp_path: Path) -> None:
         ('["a"]', "line 2 is no JSON object"),
         ('{"story": "a"}', "line 2 is no JSON object"),
         ('{"text": 3}', "line 2 is no JSON object"),
+        ("[" * 100_000, "line 2 is no JSON object"),
         ('{"text": " "}', "text of line 2 is empty"),
     ],
 )
@@ -312,8 +313,11 @@ def test_an_interruption_keeps_what_was_written(tmp_path: Path, story: Path) -> 
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (output.exists() and output.stat().st_size):
+    while time.monotonic() < deadline and not any(
+        each.stat().st_size for each in tmp_path.glob("out.txt.*.partial")
+    ):
         time.sleep(0.05)
+    assert not output.exists()
     process.send_signal(signal.SIGINT)
     try:
         _, err = process.communicate(timeout=60)
@@ -322,6 +326,7 @@ def test_an_interruption_keeps_what_was_written(tmp_path: Path, story: Path) -> 
     assert process.returncode == 130
     assert err == b"sonar-llm: interrupted\n"
     assert output.read_text().endswith("\n")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.txt", "story.txt"]
 
 
 def test_on_a_terminal_the_prompt_is_dimmed(story: Path) -> None:
