@@ -19,6 +19,24 @@ PREDICTOR = PredictorConfig(
 )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many of the hostile files were refused, so that a run shows that they were tried."""
+    tests = {
+        "test_a_hostile_file_is_refused": "hostile files: {} of {} refused cleanly",
+        "test_a_strange_text_is_read": "strange texts: {} of {} read",
+    }
+    for name, line in tests.items():
+        good, bad = (
+            sum(
+                name in report.nodeid and report.when == "call"
+                for report in terminalreporter.stats.get(outcome, ())
+            )
+            for outcome in ("passed", "failed")
+        )
+        if good + bad:
+            terminalreporter.write_line(line.format(good, good + bad))
+
+
 @pytest.fixture(autouse=True)
 def _one_seed() -> None:
     torch.manual_seed(0)

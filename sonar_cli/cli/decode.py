@@ -9,6 +9,7 @@ import click
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import TEXT, decoding, machine, model, output
+from sonar_cli.errors import InputError
 from sonar_cli.options import ENGLISH, ModelRequest, OutputOptions, Runtime
 
 
@@ -41,6 +42,11 @@ def decode(
     (name,) = session.names((file,))
     array = read_vectors(name)
     llm = session.open_model(request, runtime, output, predictor=False)
+    if array.shape[1] != llm.codec.width:
+        raise InputError(
+            f"{name} has vectors of {array.shape[1]} numbers, the model takes {llm.codec.width}; "
+            "use the model that made them"
+        )
     import torch
 
     decoded = [

@@ -104,7 +104,7 @@ def _json_lines(name: str, encoding: str | None) -> Iterator[tuple[str, str]]:
             continue
         try:
             text = json.loads(line)["text"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             text = None
         if not isinstance(text, str):
             raise InputError(f'{shown}: line {number} is no JSON object with a "text"')

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sonar_cli.model.fast.groups import groups, joined_bias, replace
 from sonar_cli.model.fast.int8 import Int8Linear, Int8Weights, quantize
-from sonar_cli.model.files import locate
+from sonar_cli.model.weights import locate
 
 # Version of the file's contents; raise it when the same source gives other contents.
 _FORMAT = "2"

@@ -1,0 +1,81 @@
+"""Hostile files: each is refused in one line that names it, in time, and nothing of it is run."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from sonar_cli.cli import run
+from tests import hostile
+
+KINDS = list(hostile.kinds())
+READABLE = list(hostile.readable())
+# Seconds for a kind, of which each takes a small part of one on an idle machine.
+LIMIT = 60
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hostile.good(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def _run(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what is left to Python to close
+        status = run(arguments)
+    captured = capfd.readouterr()
+    assert [str(each.message) for each in warned] == []
+    return status, captured.out, captured.err
+
+
+@pytest.mark.timeout(LIMIT)
+@pytest.mark.parametrize("command", ["ENCODE", "CONTINUE", "SUMMARIZE", "DECODE"])
+def test_the_files_that_are_changed_are_good(good: Path, tmp_path: Path, capfd, command) -> None:
+    """Were they not, every refusal below could be for another reason."""
+    kind = hostile.Kind("none", "", getattr(hostile, command), lambda file: None, "")
+    status, out, err = _run(kind.make(good, tmp_path / "files"), capfd)
+    assert (status, err) == (0, "") and out
+
+
+@pytest.mark.timeout(LIMIT)
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_a_hostile_file_is_refused(kind: hostile.Kind, good: Path, tmp_path: Path, capfd) -> None:
+    arguments = kind.make(good, tmp_path / "files")
+    status, out, err = _run(arguments, capfd)
+    assert (status in (1, 2), out) == (True, ""), (status, out, err)
+    assert err.count("\n") == 1 and err.endswith("\n"), err
+    assert err.startswith("sonar-llm: ") and "\x1b" not in err
+    assert str(tmp_path / "files" / kind.named) in err
+    assert len(err) < 600 and not any(word in err for word in FOREIGN), err
+    assert list(Path.cwd().iterdir()) == []  # where what is run leaves a file
+
+
+# What only a message of somebody else's has: names of Python's exceptions, and torch's advice.
+FOREIGN = (
+    *("Error:", "Traceback", "weights_only", "allow_pickle", "Exception", "frame #", ".cc", ".cpp"),
+    *("NoneType", "object is not", "codec can't", "SONAR_LLM_DEBUG", "line 1 column", "max_header"),
+)
+
+
+@pytest.mark.timeout(LIMIT)
+@pytest.mark.parametrize("case", READABLE, ids=[name for name, *_ in READABLE])
+def test_a_strange_text_is_read(case, good: Path, tmp_path: Path, capfd) -> None:
+    _, name, content = case
+    file = tmp_path / name
+    file.write_bytes(content)
+    status, out, err = _run(
+        ["encode", "-m", str(good / "model"), str(file), "-o", "out.npy"], capfd
+    )
+    assert (status, out) == (0, "") and "Traceback" not in err
+    assert all(line.startswith("sonar-llm: cut ") for line in err.splitlines()), err
+    assert Path("out.npy").stat().st_size > 128
