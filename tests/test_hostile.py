@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,35 @@ def test_a_hostile_file_is_refused(kind: hostile.Kind, good: Path, tmp_path: Pat
     assert str(tmp_path / "files" / kind.named) in err
     assert len(err) < 600 and not any(word in err for word in FOREIGN), err
     assert list(Path.cwd().iterdir()) == []  # where what is run leaves a file
+
+
+# name -> what makes another file of the cache's, which was whole; what is said of it
+CACHES: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
+    "no database": (lambda file, whole: file.write_bytes(b"x" * 5_000), "it is made anew"),
+    "cut": (lambda file, whole: file.write_bytes(whole[:6_000]), "it is made anew"),
+    "a directory": (lambda file, whole: file.mkdir(), "going on without it"),
+    "a FIFO": (lambda file, whole: os.mkfifo(file), "going on without it"),
+    "a device": (lambda file, whole: file.symlink_to("/dev/zero"), "going on without it"),
+    "a loop of links": (lambda file, whole: file.symlink_to(file.name), "going on without it"),
+}
+
+
+@pytest.mark.timeout(LIMIT)
+@pytest.mark.parametrize("name", CACHES)
+def test_a_hostile_cache_costs_a_notice(
+    good: Path, tmp_path: Path, capfd, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("SONAR_LLM_CACHE_DIR", str(tmp_path / "cache"))
+    arguments = hostile.Kind("", "", hostile.SUMMARIZE, Path.exists, "").make(good, tmp_path)
+    _, expected, _ = _run(arguments, capfd)
+    file = tmp_path / "cache" / "vectors.sqlite"
+    whole = file.read_bytes()
+    file.unlink()
+    damage, said = CACHES[name]
+    damage(file, whole)
+    status, out, err = _run(arguments, capfd)
+    assert (status, out) == (0, expected)
+    assert err.count("\n") == 1 and str(file.parent) in err and said in err
 
 
 # What only a message of somebody else's has: names of Python's exceptions, and torch's advice.

@@ -35,7 +35,7 @@ ALLOWED = {
     "model.attention": set(),
     "model.recompute": set(),
     "model.sampling": set(),
-    "model.fast": {"model.disk", "model.files", "model.weights"},
+    "model.fast": {"model.files", "model.weights"},
     "model.codec": {*CODEC, "model.sampling"},
     "model.systems": {
         *(*BASE, "model.attention", "model.codec", "model.finite", "model.recompute"),

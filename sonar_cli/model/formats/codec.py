@@ -135,7 +135,7 @@ def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConf
     vocab_size, width = _embedding_shape(path, state)
     layers = {name.split(".")[1] for name in state if name.startswith("layers.")}
     inner = state.get("layers.0.ffn.up.weight")
-    ffn = inner.shape[0] if inner is not None and inner.ndim else 0
+    ffn = (inner.shape[0] if inner is not None and inner.ndim else 0) or 1
     config = (path if path.is_dir() else path.parent) / CONFIG
     raw = read_json(config) if is_there(config) else {}
     try:
@@ -143,9 +143,11 @@ def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConf
             raise ValueError(
                 f"activation_function {quoted(activation)} is not supported, only 'relu'"
             )
-        said = {"d_model": width, f"{kind}_ffn_dim": ffn, "vocab_size": vocab_size}
+        said = {"d_model": width, "vocab_size": vocab_size}
+        if inner is not None:
+            said[f"{kind}_ffn_dim"] = ffn
         for key, found in said.items():
-            if (value := raw.get(key, found)) != found or isinstance(value, bool):
+            if (value := raw.get(key)) not in (None, found):
                 raise ValueError(f"{key} is {quoted(value)}, but the weights have {found}")
         count = _whole(raw, f"{kind}_layers", len(layers), MOST_LAYERS)
         heads = _whole(raw, f"{kind}_attention_heads", max(1, width // HEAD_SIZE), width)
