@@ -8,7 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from sonar_cli.errors import CheckpointError
 
@@ -65,10 +68,10 @@ def trouble(path: Path, error: OSError) -> str:
     return f"{path}: {_TROUBLES.get(error.errno or 0) or error.strerror or error}"
 
 
-def require_regular(path: Path) -> int:
-    """Return the size in bytes of a regular file, without opening it.
+def require_regular(path: Path) -> None:
+    """Raise CheckpointError for what is missing or no regular file, without opening it.
 
-    Links are followed. Raises CheckpointError for what is missing or no regular file.
+    Links are followed.
     """
     try:
         found = path.stat()
@@ -79,24 +82,34 @@ def require_regular(path: Path) -> int:
     if not stat.S_ISREG(found.st_mode):
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
         raise CheckpointError(f"{path} is {kind}, not a regular file; check the path")
-    return found.st_size
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a regular file to read bytes from.
+
+    Raises CheckpointError for a file that is missing, no regular file or not readable.
+    """
+    require_regular(path)
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise CheckpointError(trouble(path, error)) from None
 
 
 def read_whole(path: Path, most: int) -> bytes:
     """Return the bytes of a regular file, `most` of them at most.
 
-    Raises CheckpointError for a file that is missing, no regular file, larger or not readable.
+    Raises CheckpointError as `opened` does, and for a larger file.
     """
-    too_large = f"{path} is larger than {most >> 20} MiB, the most that is read of such a file"
-    if require_regular(path) > most:
-        raise CheckpointError(too_large)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(most + 1)  # some files of the system tell no size
-    except OSError as error:
-        raise CheckpointError(trouble(path, error)) from None
-    if len(raw) > most:
-        raise CheckpointError(too_large)
+    with opened(path) as file:
+        fits = os.fstat(file.fileno()).st_size <= most
+        raw = file.read(most + 1) if fits else b""  # some files of the system tell no size
+    if not fits or len(raw) > most:
+        raise CheckpointError(
+            f"{path} is larger than {most >> 20} MiB, the most that is read of such a file"
+        )
     return raw
 
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from sonar_cli.errors import CheckpointError
-from sonar_cli.model.disk import require_regular, shown, trouble
+from sonar_cli.model.disk import opened, shown
 from sonar_cli.model.pickles import load_pickled
 from sonar_cli.model.weights import locate
 
@@ -64,26 +64,30 @@ def _is_mapped_file(start: int, end: int) -> bool:
 
 
 def _read_file(file: Path) -> tuple[dict[str, Tensor], str | None]:
-    require_regular(file)
+    with opened(file):
+        pass  # the libraries tell less of a file that cannot be opened
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, which are no words for users
-            found, container = _opened(file)
+            found, container = _contents(file)
     except CheckpointError:
         raise
-    except PermissionError as error:
-        raise CheckpointError(trouble(file, error)) from None
     except Exception as error:  # the libraries raise whatever damaged bytes happen to cause
+        if isinstance(error, MemoryError) or "allocate" in str(error):
+            raise CheckpointError(
+                f"{file} takes more memory than there is: it is damaged, or too large for this "
+                "machine"
+            ) from error
         raise CheckpointError(
             f"{file} is truncated or not a checkpoint{_reason(error)}; get it again"
         ) from error
     return {name: _plain(file, name, tensor) for name, tensor in found.items()}, container
 
 
-def _opened(file: Path) -> tuple[dict[str, Tensor], str | None]:
+def _contents(file: Path) -> tuple[dict[str, Tensor], str | None]:
     if file.suffix == ".safetensors":
-        with safe_open(str(file), framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, None  # noqa: SIM118
+        with safe_open(str(file), framework="pt") as weights:
+            return {name: weights.get_tensor(name) for name in weights.keys()}, None  # noqa: SIM118
     return _unwrap(load_pickled(file), file)
 
 
