@@ -488,8 +488,8 @@ def _saved_and(change: Change, **how: Any) -> Change:
 
 
 def _deep_tuple() -> bytes:
-    """Return a pickle with a tuple within a tuple, 500,000 deep, as the key of a dictionary."""
-    return b"\x80\x02}" + b")" + b"\x85" * 500_000 + b"K\x01s."
+    """Return a pickle with a tuple within a tuple, 300,000 deep, as the key of a dictionary."""
+    return b"\x80\x02}" + b")" + b"\x85" * 300_000 + b"K\x01s."
 
 
 def _tar(file: Path) -> None:
@@ -526,7 +526,7 @@ def _pickles() -> Group:
         "a number": _saved(lambda: 5),
         "a table of nothing": _saved(dict),
         "a table within itself": _saved(_within_itself),
-        "a tuple 500,000 deep": _archive({"data.pkl": _deep_tuple(), "version": b"3\n"}),
+        "a tuple 300,000 deep": _archive({"data.pkl": _deep_tuple(), "version": b"3\n"}),
         "whole numbers": _saved(lambda: {n: x.long() for n, x in like.items()}),
         "a sparse tensor": _saved(lambda: {"model": {n: x.to_sparse() for n, x in like.items()}}),
         "a tensor on no device": _saved(
@@ -542,7 +542,7 @@ def _pickles() -> Group:
         ),
         "a quantized tensor": _saved(_quantized),
         "compressed": _repacked(zipfile.ZIP_DEFLATED),
-        "a bomb of 300 MB": _archive({"data.pkl": bytes(300_000_000)}, zipfile.ZIP_DEFLATED),
+        "a bomb of 30 MB": _archive({"data.pkl": bytes(30_000_000)}, zipfile.ZIP_DEFLATED),
         "an empty archive": _archive({}),
         "an archive of something else": _archive({"word/document.xml": b"<xml/>"}),
         "a tar": _tar,

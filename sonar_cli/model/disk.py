@@ -19,6 +19,7 @@ from sonar_cli.errors import CheckpointError
 # (NLLB's tokenizer.json) has 32 MB.
 MOST_JSON = 16 << 20
 MOST_TOKENIZER = 256 << 20
+_POINTER = b"version https://git-lfs.github.com/"
 # The most characters of something out of a file that a message shows.
 _MOST_SHOWN = 80
 
@@ -53,6 +54,8 @@ def quoted(value: object) -> str:
     >>> quoted("silu"), quoted([1, 2]), quoted(10**400)[-6:]
     ("'silu'", '[1, 2]', '000...')
     """
+    if isinstance(value, bool):
+        return str(value).lower()
     try:
         return _short(repr(value))
     except RecursionError:
@@ -88,11 +91,16 @@ def require_regular(path: Path) -> None:
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a regular file to read bytes from.
 
-    Raises CheckpointError for a file that is missing, no regular file or not readable.
+    Raises CheckpointError for a file that is missing, no regular file or not readable, and for the
+    pointer that Git leaves in the place of a large file.
     """
     require_regular(path)
     try:
         with path.open("rb") as file:
+            if file.peek(len(_POINTER)).startswith(_POINTER):
+                raise CheckpointError(
+                    f"{path} is a pointer of Git LFS, not the file; `git lfs pull` gets it"
+                )
             yield file
     except OSError as error:
         raise CheckpointError(trouble(path, error)) from None
