@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -49,10 +51,26 @@ def tell(request: pytest.FixtureRequest) -> list[str]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if lines := config.stash.get(_TOLD, []):
+    """Print what was told, and how many of the hostile files were refused."""
+    lines = [*config.stash.get(_TOLD, []), *_hostile(terminalreporter.stats)]
+    if lines:
         terminalreporter.section("counts")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+def _hostile(stats: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    tests = {
+        "test_a_hostile_file_is_refused": "hostile files: {} of {} refused cleanly",
+        "test_a_strange_text_is_read": "strange texts: {} of {} read",
+    }
+    for name, line in tests.items():
+        good, bad = (
+            sum(name in each.nodeid and each.when == "call" for each in stats.get(outcome, ()))
+            for outcome in ("passed", "failed")
+        )
+        if good + bad:
+            yield line.format(good, good + bad)
 
 
 @pytest.fixture

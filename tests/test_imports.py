@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "sonar_cli"
 
 # room or file -> what it may import beside itself; a room's rooms have lines of their own
 BASE = {"cores", "errors", "options", "toml"}
-CODEC = {*BASE, "model.attention", "model.files", "model.names", "model.recompute", "model.shapes"}
+CONFIGS = {*BASE, "model.disk", "model.names", "model.shapes", "model.values"}
+CODEC = {*CONFIGS, "model.attention", "model.finite", "model.recompute"}
 ALLOWED = {
     "__init__": {"api", "options", "text"},
     "__main__": {"cli"},
@@ -25,15 +26,23 @@ ALLOWED = {
     "world": set(),
     "model": set(),
     "model.names": set(),
-    "model.shapes": BASE,
-    "model.files": {"errors", "model.names", "model.shapes"},
+    "model.disk": {"errors"},
+    "model.values": {"model.disk"},
+    "model.shapes": {*BASE, "model.disk", "model.values"},
+    "model.weights": CONFIGS,
+    "model.pickles": {"errors"},
+    "model.files": {"errors", "model.disk", "model.pickles", "model.weights"},
+    "model.finite": {"errors"},
     "model.attention": set(),
     "model.recompute": set(),
     "model.sampling": set(),
-    "model.fast": {"model.files"},
+    "model.fast": {"model.files", "model.weights"},
     "model.codec": {*CODEC, "model.sampling"},
-    "model.systems": {*BASE, "model.attention", "model.codec", "model.recompute", "model.shapes"},
-    "model.formats": {*CODEC, "model.codec", "model.systems"},
+    "model.systems": {
+        *(*BASE, "model.attention", "model.codec", "model.finite", "model.recompute"),
+        "model.shapes",
+    },
+    "model.formats": {*CODEC, "model.codec", "model.files", "model.systems", "model.weights"},
     "model.load": {*CODEC, "model.codec", "model.fast", "model.formats", "model.systems"},
     "model.describe": {*BASE, "model.files", "model.names", "model.shapes"},
     "hub": {*BASE, "model"},

@@ -20,6 +20,7 @@ from sonar_cli.cli.options import (
     target_langs,
     text,
 )
+from sonar_cli.errors import InputError
 from sonar_cli.options import (
     GenerationOptions,
     InputOptions,
@@ -93,6 +94,8 @@ def _continue_all(
     def opened() -> Iterator[list[str]]:
         for each in texts:
             sentences = llm.as_trained(each).sentences()
+            if not sentences:
+                raise InputError(f"{each.name}: there is no sentence in the text to continue")
             turns.opened(each.number, each.name, sentences)
             yield [sentence.text for sentence in sentences]
 

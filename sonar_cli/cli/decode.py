@@ -7,6 +7,7 @@ import click
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import TEXT, decoding, machine, model, output
+from sonar_cli.errors import InputError
 from sonar_cli.options import ENGLISH, ModelRequest, OutputOptions, Runtime
 
 
@@ -40,6 +41,7 @@ def decode(
     array = read_vectors(name)
     with render.opened(output.path, session.read_by(request, file)) as out:
         llm = session.open_model(request, runtime, output, predictor=False)
+        _require_width(name, array.shape[1], llm.codec.width)
         import torch
 
         decoded = [
@@ -52,3 +54,11 @@ def decode(
             as_json = output.format == "jsonl"
             render.show(render.as_json(record, out) if as_json else each.text, out=out)
     return 0
+
+
+def _require_width(name: str, width: int, taken: int) -> None:
+    if width != taken:
+        raise InputError(
+            f"{name} has vectors of {width} numbers, the model takes {taken}; "
+            "use the model that made them"
+        )

@@ -10,7 +10,7 @@ import click
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument
 from sonar_cli.cli.options import machine, model, output, text
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import InputError, UsageError
 from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
 
 if TYPE_CHECKING:
@@ -63,9 +63,15 @@ def encode(
 
 
 def _sentences(texts: Iterable[Text]) -> Iterator[tuple[str, int, str]]:
-    """Yield every sentence with the name of its text and its place in it."""
+    """Yield every sentence with the name of its text and its place in it.
+
+    Raises InputError for a text without any.
+    """
     for each in texts:
-        for index, sentence in enumerate(each.sentences()):
+        found = each.sentences()
+        if not found:
+            raise InputError(f"{each.name}: there is no sentence in the text; nothing to encode")
+        for index, sentence in enumerate(found):
             yield each.name, index, sentence.text
 
 

@@ -163,7 +163,8 @@ def _opened(asked: CacheOptions, output: OutputOptions) -> Iterator[VectorCache 
     with ExitStack() as stack:
         store = None
         try:
-            store = stack.enter_context(cache.opened(folder, asked.mebibytes << 20))
+            told = render.Notices(not output.quiet)
+            store = stack.enter_context(cache.opened(folder, asked.mebibytes << 20, told))
         except CacheError as error:
             if not output.quiet:
                 render.say(f"no cache of vectors in {folder} ({error}); going on without it")

@@ -19,7 +19,7 @@ from sonar_cli.model.names import (
     TOKENIZER_FILES,
     WEIGHTS,
 )
-from sonar_cli.model.shapes import read_json
+from sonar_cli.model.weights import shards
 from sonar_cli.options import MINI
 
 
@@ -110,15 +110,13 @@ class Hub:
         """Return the file of weights, or the index of its shards after getting all of them."""
         from huggingface_hub.errors import EntryNotFoundError
 
-        from sonar_cli.model.files import locate
-
         try:
             return self._file(repository, name)
         except EntryNotFoundError:
             if name not in WEIGHTS:
                 raise
             index = self._file(repository, f"{name}.index.json")
-        for shard in locate(index.parent):
+        for shard in shards(index):
             self._file(repository, shard.name)
         return index
 
@@ -127,7 +125,7 @@ class Hub:
             if found := self._cached(repository, name):
                 return found
             index = self._cached(repository, f"{name}.index.json")
-            if index and all(shard.exists() for shard in _shards(index)):
+            if index and all(shard.exists() for shard in shards(index)):
                 return index
         return None
 
@@ -214,10 +212,6 @@ def _network() -> bool:
 def _check_network(repository: str, name: str) -> None:
     if not _network():
         raise DownloadError(_unreachable(repository, name))
-
-
-def _shards(index: Path) -> list[Path]:
-    return [index.parent / shard for shard in set(read_json(index)["weight_map"].values())]
 
 
 def _unreachable(repository: str, name: str) -> str:

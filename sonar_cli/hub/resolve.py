@@ -17,6 +17,7 @@ from sonar_cli.hub.catalogue import (
     published,
 )
 from sonar_cli.hub.download import Hub
+from sonar_cli.model.disk import is_there, require_regular
 from sonar_cli.model.names import CONFIG, META_WEIGHTS, TOKENIZER_FILES
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
 
@@ -76,13 +77,15 @@ def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | No
             return None, path  # a codec alone
         whole = (path / "predictor").is_dir()
         folder = path / "predictor" if whole else path
-        if not ((folder / CONFIG).is_file() or request.config):
+        if not (is_there(folder / CONFIG) or request.config):
             raise UsageError(f"{model} holds no {CONFIG}; it is no model (or give --config FILE)")
         return folder, path if whole else path.parent
     if path.is_file():
         if request.config is None:
             raise UsageError(f"{model} is a bare checkpoint; give its JSON with --config FILE")
         return path, path.parent
+    if path.exists():
+        require_regular(path)
     if _is_path(model):
         raise UsageError(f"{model}: no such folder or file")
     known = PUBLISHED.get(model.casefold())

@@ -222,6 +222,7 @@ def _load(
     if runtime.dtype == "int8" and device.type != "cpu":
         raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")
     built = build(model, *read, device, dtype)
+    built.source = str(source)  # type: ignore[assignment]  # for messages
     if runtime.dtype == "int8":
         quantized(built, source, notify)
         return built
