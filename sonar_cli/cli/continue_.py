@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import count
 from typing import TYPE_CHECKING
 
 import click
@@ -33,7 +34,6 @@ from sonar_cli.options import (
 if TYPE_CHECKING:
     from sonar_cli import render
     from sonar_cli.api import SonarLLM
-    from sonar_cli.text.inputs import Text
 
 echo = option(
     "--echo", section=OUTPUT, is_flag=True, help="Write the given text first (plain text only)."
@@ -83,7 +83,7 @@ def continue_(
 
 def _continue_all(
     llm: SonarLLM,
-    texts: Iterable[Text],
+    texts: session.Texts,
     generation: GenerationOptions,
     output: OutputOptions,
     turns: render.Turns,
@@ -92,12 +92,14 @@ def _continue_all(
     from sonar_cli.pipeline import in_order
 
     def opened() -> Iterator[list[str]]:
+        numbers = count()
         for each in texts:
-            sentences = llm.as_trained(each).sentences()
-            if not sentences:
-                raise InputError(f"{each.name}: there is no sentence in the text to continue")
-            turns.opened(each.number, each.name, sentences)
-            yield [sentence.text for sentence in sentences]
+            if sentences := llm.as_trained(each).sentences():
+                turns.opened(next(numbers), each.name, sentences)
+                yield [sentence.text for sentence in sentences]
+            else:
+                no_sentence = f"{each.name}: there is no sentence in the text to continue"
+                texts.leave_out(InputError(no_sentence))
 
     cut: list[int] = []
     try:

@@ -60,7 +60,7 @@ class Texts:
 
         self.failed = False
         self.names = names(files)
-        texts = read_texts(self.names, options, self._failed)
+        texts = read_texts(self.names, options, self.leave_out)
         first = list(islice(texts, 2))
         self.empty, self.several = not first, len(first) > 1
         self._texts = chain(first, texts)
@@ -68,7 +68,8 @@ class Texts:
     def __iter__(self) -> Iterator[Text]:
         return self._texts
 
-    def _failed(self, error: SonarError) -> None:
+    def leave_out(self, error: SonarError) -> None:
+        """Say what is wrong with a text, and go on with the others."""
         render.say(str(error))
         self.failed = True
 

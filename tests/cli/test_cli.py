@@ -146,6 +146,16 @@ def test_a_bad_file_does_not_stop_the_others(call, tmp_path: Path, story: Path) 
     assert len(output.read_text().splitlines()) == 1
 
 
+def test_a_text_without_a_sentence_does_not_stop_the_others(
+    call, tmp_path: Path, story: Path
+) -> None:
+    rule = tmp_path / "rule.md"
+    rule.write_text("---\n")
+    status, out, err = call("continue", str(rule), str(story), str(rule), "-n", "1")
+    assert (status, len(out.splitlines())) == (1, 1)
+    assert err.count("\n") == 2 and "no sentence" in err
+
+
 def test_deterministic_and_seeded(call, story: Path) -> None:
     def write(*arguments: str) -> str:
         status, out, _ = call("continue", str(story), "-n", "3", *arguments)
@@ -237,7 +247,7 @@ def test_other_dtypes_write_text(call, story: Path, dtype: str) -> None:
         (["continue", "--source-lang", "eng", "STORY"], 2, "near: eng_Latn"),
         (["continue", "--target-lang", "deu_Latn", "STORY"], 2, "eng_Latn"),
         (["continue", "--device", "cuda:77", "STORY"], 2, "--device cpu"),
-        (["continue", "--device", "tpu", "STORY"], 2, "auto, cpu or cuda"),
+        (["continue", "--device", "tpu", "STORY"], 2, "auto, cpu, cuda[:N] or mps"),
         (["continue", "--dtype", "float64", "STORY"], 2, "--help"),
         (["continue", "-n", "0", "STORY"], 2, "--help"),
         (["continue", "--candidates", "2", "--temperature", "0", "STORY"], 2, "--temperature"),
@@ -276,7 +286,7 @@ def test_vectors_of_another_width(call, tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.zeros((2, 3), np.float32))
     status, _, err = call("decode", str(tmp_path / "v.npy"))
     assert status == 1
-    assert "(2, 3)" in err
+    assert "vectors of 3 numbers, the model takes 256" in err
 
 
 def test_debug_shows_the_traceback() -> None:
