@@ -43,17 +43,18 @@ ALLOWED = {
     "api": {*BASE, "hub", "model", "pipeline", "summary", "text", "trained", "world"},
     "training": {*BASE, "model", "pipeline", "text", "world"},
     "mini": set(),
+    "bulk": {*BASE, "__version__", "api", "hub", "pipeline", "summary", "text", "training"},
     "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "training", "world"},
     "render": {*BASE, "evaluation", "hub", "text"},
     "cli": {
         *BASE,
-        *("__version__", "api", "evaluation", "hub", "mini", "model", "pipeline", "render"),
+        *("__version__", "api", "bulk", "evaluation", "hub", "mini", "model", "pipeline", "render"),
         *("summary", "text", "training"),
     },
 }
 HEAVY = (
     *("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece"),
-    *("matplotlib", "plotext"),
+    *("matplotlib", "plotext", "pyarrow", "ray"),
 )
 ONLY_IN = {
     "rich": {"render"},
@@ -70,7 +71,8 @@ ONLY_IN = {
     "fairseq2": {"model", "hub"},
     "sentencepiece": {"model", "training"},
     "accelerate": {"training"},
-    "pyarrow": {"training"},
+    "pyarrow": {"training", "bulk"},
+    "ray": {"bulk"},
     "datasets": {"training"},
 }
 
@@ -136,6 +138,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
     "command",
     [
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
+        *("bulk", "bulk continue", "bulk summarize", "bulk encode"),
         *("evaluate mini", "evaluate paper"),
         *("models", "models list", "models verify", "cache", "cache info"),
     ],

@@ -9,6 +9,7 @@ import click
 
 from sonar_cli import __version__, render
 from sonar_cli.cli.bench import bench
+from sonar_cli.cli.bulk import bulk
 from sonar_cli.cli.cache import cache
 from sonar_cli.cli.continue_ import continue_
 from sonar_cli.cli.declare import Command, argument
@@ -49,7 +50,7 @@ def help_(ctx: click.Context, words: tuple[str, ...]) -> int:
     return 0
 
 
-for each in (bench, cache, continue_, decode, encode, evaluate, models, summarize, train):
+for each in (bench, bulk, cache, continue_, decode, encode, evaluate, models, summarize, train):
     cli.add_command(each)
 
 
