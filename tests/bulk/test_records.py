@@ -93,9 +93,7 @@ def test_half_a_character_is_replaced(tmp_path: Path) -> None:
         ("nowhere.parquet", None, "nowhere.parquet"),
     ],
 )
-def test_a_bad_input_is_one_line(
-    tmp_path: Path, name: str, data: bytes | None, words: str
-) -> None:
+def test_a_bad_input_is_one_line(tmp_path: Path, name: str, data: bytes | None, words: str) -> None:
     if data is not None:
         (tmp_path / name).write_bytes(data)
     with pytest.raises(SonarError) as caught:
