@@ -119,25 +119,29 @@ class Worker:
 def silenced() -> Iterator[None]:
     """Keep what Ray has to say from the terminal: it is in the logs of its session as well.
 
-    Ray's processes and libraries write to file 2, while `sys.stderr` leads where that led before.
-    SONAR_LLM_DEBUG=1 lets them speak.
+    Ray's processes and libraries write to the files 1 and 2, and its threads to `sys.stdout`, which
+    lead nowhere; `sys.stderr` leads where file 2 led. SONAR_LLM_DEBUG=1 lets them speak.
     """
     if os.environ.get("SONAR_LLM_DEBUG") == "1":
         yield
         return
+    sys.stdout.flush()
     sys.stderr.flush()
-    own = sys.stderr
-    before = os.dup(2)
-    with open(before, "w", buffering=1) as told, open(os.devnull, "wb") as nowhere:
+    own = sys.stdout, sys.stderr
+    before = os.dup(1), os.dup(2)
+    with open(before[1], "w", buffering=1) as told, open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
-        sys.stderr = told
+        sys.stdout, sys.stderr = nowhere, told
         logging.disable(logging.CRITICAL)
         try:
             yield
         finally:
             logging.disable(logging.NOTSET)
-            sys.stderr = own
-            os.dup2(before, 2)
+            sys.stdout, sys.stderr = own
+            os.dup2(before[0], 1)
+            os.dup2(before[1], 2)
+            os.close(before[0])
 
 
 def _ray() -> Any:
