@@ -54,6 +54,7 @@ ALLOWED = {
     "training": {*BASE, "model", "pipeline", "text", "world"},
     "mini": set(),
     "doctor": {*BASE, "__version__", "api", "hub", "model", "summary", "text"},
+    "bulk": {*BASE, "__version__", "api", "hub", "pipeline", "summary", "text", "training"},
     "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "training", "world"},
     "render": {*BASE, "doctor", "evaluation", "hub", "text"},
     "cli": {
@@ -61,6 +62,7 @@ ALLOWED = {
         *(
             "__version__",
             "api",
+            "bulk",
             "doctor",
             "evaluation",
             "hub",
@@ -74,7 +76,7 @@ ALLOWED = {
 }
 HEAVY = (
     *("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece"),
-    *("matplotlib", "plotext"),
+    *("matplotlib", "plotext", "pyarrow", "ray"),
 )
 ONLY_IN = {
     "rich": {"render"},
@@ -92,7 +94,8 @@ ONLY_IN = {
     "fairseq2": {"model", "hub"},
     "sentencepiece": {"model", "training"},
     "accelerate": {"training"},
-    "pyarrow": {"training"},
+    "pyarrow": {"training", "bulk"},
+    "ray": {"bulk"},
     "datasets": {"training"},
 }
 
@@ -158,6 +161,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
     "command",
     [
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
+        *("bulk", "bulk continue", "bulk summarize", "bulk encode"),
         *("evaluate mini", "evaluate paper"),
         *("models", "models list", "models verify", "cache", "cache info"),
         *("config", "config show", "config path", "doctor"),

@@ -11,6 +11,7 @@ import click
 from sonar_cli import __version__, render
 from sonar_cli.cli import settings, signals
 from sonar_cli.cli.bench import bench
+from sonar_cli.cli.bulk import bulk
 from sonar_cli.cli.cache import cache
 from sonar_cli.cli.config import config
 from sonar_cli.cli.continue_ import continue_
@@ -51,6 +52,7 @@ def help_(ctx: click.Context, words: tuple[str, ...]) -> int:
 
 for each in (
     bench,
+    bulk,
     cache,
     config,
     continue_,

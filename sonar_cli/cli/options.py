@@ -87,19 +87,13 @@ def _reading(
 
 NEXT = "What comes next"
 TEXT = "Text"
-text = group(
-    "reading",
-    _reading,
-    option(
-        "--input-format", section=TEXT, default="auto", show_default=True,
-        type=click.Choice(get_args(InputFormat)),
-        help="auto: by the name and the look of it. jsonl: a text a line, in objects with a "
-        '"text".',
-    ),
-    option(
-        "--encoding", section=TEXT, metavar="NAME",
-        help="Character set of the file (default: UTF-8, or what its bytes declare).",
-    ),
+input_format = option(
+    "--input-format", section=TEXT, default="auto", show_default=True,
+    type=click.Choice(get_args(InputFormat)),
+    help="auto: by the name and the look of it. jsonl: a text a line, in objects with a "
+    '"text".',
+)  # fmt: skip
+splitting = together(
     option(
         "--split", section=TEXT, default="auto", show_default=True,
         type=click.Choice(get_args(SplitMode)),
@@ -110,6 +104,16 @@ text = group(
         "--source-lang", section=TEXT, default="eng_Latn", show_default=True, metavar="CODE",
         help="FLORES-200 code of the text.",
     ),
+)  # fmt: skip
+text = group(
+    "reading",
+    _reading,
+    input_format,
+    option(
+        "--encoding", section=TEXT, metavar="NAME",
+        help="Character set of the file (default: UTF-8, or what its bytes declare).",
+    ),
+    splitting,
 )  # fmt: skip
 reencode = option(
     "--reencode/--no-reencode", section=NEXT, default=None,
@@ -171,14 +175,8 @@ file = option(
     "-o", "--output", section=OUTPUT, type=click.Path(dir_okay=False), metavar="FILE",
     help="Write there instead of stdout (-: stdout).",
 )  # fmt: skip
-output = group(
-    "output",
-    _output,
-    format_,
-    file,
-    quiet,
-    option("-v", "--verbose", section=OUTPUT, is_flag=True, help="Say more on stderr."),
-)
+verbose = option("-v", "--verbose", section=OUTPUT, is_flag=True, help="Say more on stderr.")
+output = group("output", _output, format_, file, quiet, verbose)
 
 
 def report_format(command: str, help: str) -> Decorator[Any]:

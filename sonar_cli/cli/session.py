@@ -80,18 +80,23 @@ def open_model(
     """Load a model; what it has to tell is said on stderr, each line once."""
     from sonar_cli.api import SonarLLM
 
-    if request.embedded and runtime.threads is None:
-        # Its matrices are too small to be shared: threads would mostly wait for one another, and
-        # much longer where another process has their core. Batches of its sentences are not.
-        runtime = replace(runtime, threads=1, workers=cores())
     return SonarLLM.open(
         request,
-        runtime,
+        fitting(request, runtime),
         predictor=predictor,
         progress=shows_progress(output),
         notify=render.Notices(not output.quiet),
         detail=render.Notices(output.verbose),
     )
+
+
+def fitting(request: ModelRequest, runtime: Runtime) -> Runtime:
+    """Return how a model runs best where its threads are left open."""
+    if request.embedded and runtime.threads is None:
+        # Its matrices are too small to be shared: threads would mostly wait for one another, and
+        # much longer where another process has their core. Batches of its sentences are not.
+        return replace(runtime, threads=1, workers=cores())
+    return runtime
 
 
 def shows_progress(output: OutputOptions) -> bool:

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from sonar_cli.summary.document import Document
     from sonar_cli.text.inputs import Text
 
-# Characters of texts that are read together at most.
-_TOGETHER = 1 << 16
-
 
 @click.command(cls=Command, short_help="Sum up each text in a few sentences.")
 @argument("files", nargs=-1, metavar=session.FILES, help=session.FILES_HELP)
@@ -108,32 +105,13 @@ def _read(
 ) -> Iterator[tuple[Text, Document | SonarError]]:
     """Yield each text and what was read of it; short ones are read together."""
     from sonar_cli import render
+    from sonar_cli.text.inputs import together
 
-    for some in _together(texts):
+    for some in together(texts):
         length = sum(len(each.content) for each in some)
         with render.bar(length, "reading", output.quiet) as on_read:
             found = llm.read(some, options, cache=store, on_read=on_read)
         yield from zip(some, found, strict=True)
-
-
-def _together(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """Yield lists of texts, each of one or of `_TOGETHER` characters at most.
-
-    >>> from sonar_cli.text.inputs import Text
-    >>> texts = [Text(name, "x" * length) for name, length in zip("abc", (9, 9, _TOGETHER))]
-    >>> [[each.name for each in some] for some in _together(texts)]
-    [['a', 'b'], ['c']]
-    """
-    some: list[Text] = []
-    length = 0
-    for each in texts:
-        if some and length + len(each.content) > _TOGETHER:
-            yield some
-            some, length = [], 0
-        some.append(each)
-        length += len(each.content)
-    if some:
-        yield some
 
 
 def _summary(

@@ -19,7 +19,7 @@ from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.fast.groups import SMALLEST, Make, join, joined_bias, replace
 from sonar_cli.model.fast.int8 import Int8Linear, quantize
 from sonar_cli.model.fast.int8_file import Notify, quantized
-from sonar_cli.model.fast.packed import PackedLinear, can_pack
+from sonar_cli.model.fast.packed import PackedLinear, PacksLater, can_pack
 from sonar_cli.model.formats.codec import (
     decoder_to_fairseq2,
     encoder_to_fairseq2,
@@ -207,6 +207,14 @@ def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> 
             smallest = 0 if dtype == "int8" else SMALLEST
         replace(model, make, smallest)
     return model
+
+
+def pack_weights(owner: object) -> None:
+    """Pack at once the weights of a codec's or a system's models that are packed after some use."""
+    models = [each for each in vars(owner).values() if isinstance(each, nn.Module)]
+    for part in (part for model in models for part in model.modules()):
+        if isinstance(part, PacksLater):
+            part.pack()
 
 
 def _load(

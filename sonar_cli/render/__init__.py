@@ -5,7 +5,7 @@ from sonar_cli.render.continuations import Turns, Writer, writer
 from sonar_cli.render.curves import draw_curves
 from sonar_cli.render.doctor import print_findings
 from sonar_cli.render.output import opened
-from sonar_cli.render.progress import Notices, bar, doing, pieces, progress, say
+from sonar_cli.render.progress import Notices, bar, counter, doing, pieces, progress, say
 from sonar_cli.render.settings import OptionValue, print_settings
 from sonar_cli.render.streams import REPLACE, STDOUT, leave, loses, prepare
 from sonar_cli.render.summaries import Summaries
@@ -22,6 +22,7 @@ __all__ = [
     "Writer",
     "as_json",
     "bar",
+    "counter",
     "doing",
     "draw_comparison",
     "draw_curves",

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 from sonar_cli.render.streams import leave
@@ -78,6 +80,31 @@ def bar(total: int, label: str, quiet: bool) -> Iterator[Callable[[int], None]]:
     with shown:
         task = shown.add_task(label, total=total)
         yield lambda done: shown.update(task, completed=done)
+
+
+@contextmanager
+def counter(total: int, finished: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many texts are done, how fast, and the time left, if stderr is a terminal.
+
+    `finished` of the `total` were done before. Yields a function to set how many are.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("texts  {task.fields[pace]}"))
+    began = perf_counter()
+    with Progress(*columns, console=console(sys.stderr), transient=True) as shown:
+        task = shown.add_task("", total=total, completed=finished, pace="")
+
+        def update(done: int) -> None:
+            rate = (done - finished) / max(perf_counter() - began, 1e-9)
+            left = timedelta(seconds=int((total - done) / rate)) if rate else "?"
+            pace = f"{rate:.3g} a second  {left} left"
+            shown.update(task, completed=done, pace=pace)
+
+        yield update
 
 
 def progress(items: Iterable[Item], total: int, label: str, quiet: bool) -> Iterator[Item]:

@@ -13,6 +13,9 @@ from sonar_cli.text.charsets import SURROGATE
 from sonar_cli.text.documents import CONTINUED, Format, Passage, detect, passages
 from sonar_cli.text.files import read_text, shown_name
 
+# Characters of texts that are encoded together at most.
+_TOGETHER = 1 << 16
+
 
 @dataclass(frozen=True)
 class Text:
@@ -59,6 +62,25 @@ class Text:
         if self.format == "text":
             return found
         return [each for each in found if each.kind in CONTINUED] or found
+
+
+def together(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    """Yield lists of texts, each of one or of `_TOGETHER` characters at most.
+
+    >>> texts = [Text(name, "x" * length) for name, length in zip("abc", (9, 9, _TOGETHER))]
+    >>> [[each.name for each in some] for some in together(texts)]
+    [['a', 'b'], ['c']]
+    """
+    some: list[Text] = []
+    length = 0
+    for each in texts:
+        if some and length + len(each.content) > _TOGETHER:
+            yield some
+            some, length = [], 0
+        some.append(each)
+        length += len(each.content)
+    if some:
+        yield some
 
 
 def read_texts(
