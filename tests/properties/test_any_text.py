@@ -76,7 +76,10 @@ def test_tokenizing_gives_the_text_back(examples: int, seen: Counter[str]) -> No
         pieces = tokenizer.pieces(text)
         written = tokenizer.decode(pieces)
         assert tokenizer.written(text) == written
-        assert tokenizer.decode(tokenizer.pieces(written)) == written
+        # Two marks that were normalized may be one more mark together, and that is all.
+        again = tokenizer.decode(tokenizer.pieces(written))
+        assert tokenizer.decode(tokenizer.pieces(again)) == again
+        assert again == written or "''" in written
         plain = " ".join(text.split())
         # Of some marks the embedded model writes another, such as a dash for two hyphens.
         if re.fullmatch(r"(\w+[.,!?]? ?)*", plain, re.ASCII):
