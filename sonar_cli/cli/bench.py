@@ -112,7 +112,7 @@ def bench(
         torch.set_num_threads(runtime.threads)
     plan = Plan(
         size=size,
-        model=resolve(request, progress=session.shows_progress(output)) if request else None,
+        model=resolve(request, watcher=session.watcher(output)) if request else None,
         against=against,
         texts=texts,
         contexts=contexts,

@@ -34,17 +34,19 @@ def list_(format: OutputFormat) -> int:
     return 0
 
 
-@models.command("pull", cls=Command, short_help="Download a model and its codec.")
-@argument("model", metavar="MODEL", help=_NAME)
+@models.command("pull", cls=Command, short_help="Download models and their codec.")
+@argument("names", nargs=-1, required=True, metavar="NAME...", help=_NAME)
 @quiet
-def pull(model: str, quiet: bool) -> int:
-    """Download a model and its codec; only the files that are read."""
-    from sonar_cli.hub.resolve import resolve
+def pull(names: tuple[str, ...], quiet: bool) -> int:
+    """Download models and their codec; only the files that are read, and what is not yet here.
 
-    paths = resolve(
-        ModelRequest(model), progress=session.shows_progress(OutputOptions(quiet=quiet))
-    )
-    print(paths.predictor)
+    Prints the folder of each predictor. What an interrupted download left is gone on with.
+    """
+    from sonar_cli.hub.resolve import resolve_all
+
+    watcher = session.watcher(OutputOptions(quiet=quiet))
+    for paths in resolve_all([ModelRequest(name) for name in names], watcher=watcher):
+        print(paths.predictor)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
 
 if TYPE_CHECKING:
     from sonar_cli.api import SonarLLM
+    from sonar_cli.hub.download import Watcher
     from sonar_cli.text.inputs import Text
 
 FILES = "[FILE|-]..."
@@ -67,15 +69,17 @@ def open_model(
         request,
         runtime,
         predictor=predictor,
-        progress=shows_progress(output),
+        display=watcher(output).display,
         notify=render.Notices(not output.quiet),
         detail=render.Notices(output.verbose),
     )
 
 
-def shows_progress(output: OutputOptions) -> bool:
-    """Tell whether downloads show their progress: on a terminal, unless it is not wanted."""
-    return not output.quiet and sys.stderr.isatty()
+def watcher(output: OutputOptions) -> Watcher:
+    """Return who is told of downloads: stderr, unless nothing is wanted there."""
+    from sonar_cli.hub.download import Watcher
+
+    return Watcher(render.Notices(not output.quiet), partial(render.downloads, output.quiet))
 
 
 def report_cut(count: int, output: OutputOptions) -> None:

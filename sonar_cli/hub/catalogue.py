@@ -62,6 +62,9 @@ PUBLISHED = {
 SONAR_ENCODER = "cointegrated/SONAR_200_text_encoder"
 SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
 META_SONAR = "facebook/SONAR"
+# The repositories that hold SONAR's weights.
+SONAR = (SONAR_ENCODER, SONAR_DECODER, META_SONAR)
+SONAR_LICENCE = "SONAR's weights have the licence CC-BY-NC-4.0: not for commercial use"
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def trained_split(model: str, config: Path | None = None) -> SplitMode:
 
 def known() -> tuple[KnownModel, ...]:
     """Return all named models, and whether their files are on this machine."""
-    hub = Hub(offline=True, progress=False)
+    hub = Hub(offline=True)
     own = summary_training(MINI, EMBEDDED / "predictor") is not None
     return (
         KnownModel(MINI, "in the package", "8 M with its codec", True, own),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sonar_cli.errors import DownloadError, UsageError
@@ -12,11 +12,13 @@ from sonar_cli.hub.catalogue import (
     EMBEDDED,
     META_SONAR,
     PUBLISHED,
+    SONAR,
     SONAR_DECODER,
     SONAR_ENCODER,
+    SONAR_LICENCE,
     published,
 )
-from sonar_cli.hub.download import Hub
+from sonar_cli.hub.download import Hub, Watcher
 from sonar_cli.model.names import CONFIG, META_WEIGHTS, TOKENIZER_FILES
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
 
@@ -29,7 +31,10 @@ Parts = dict[str, str | None]
 
 
 def resolve(
-    request: ModelRequest | None = None, *, predictor: bool = True, progress: bool = False
+    request: ModelRequest | None = None,
+    *,
+    predictor: bool = True,
+    watcher: Watcher | None = None,
 ) -> ModelPaths:
     """Find a model's files, and download missing ones unless the request is `offline`.
 
@@ -38,11 +43,25 @@ def resolve(
     them, or else those of SONAR's published codec. A tokenizer is looked for beside the encoder,
     then beside the decoder, then in Meta's own repository. If `predictor` is False, only the codec
     is downloaded. With the codec "sonar-space", parts can also be names of its cards, and its own
-    cards are the default. `progress` shows downloads on stderr. Raises UsageError for an unknown
-    name, and DownloadError for files that cannot be downloaded.
+    cards are the default. `watcher` is told of downloads. Raises UsageError for an unknown name,
+    and DownloadError for files that cannot be downloaded.
     """
-    request = request or ModelRequest()
-    hub = Hub(request.offline, progress)
+    (found,) = resolve_all([request or ModelRequest()], predictor=predictor, watcher=watcher)
+    return found
+
+
+def resolve_all(
+    requests: Sequence[ModelRequest], *, predictor: bool = True, watcher: Watcher | None = None
+) -> list[ModelPaths]:
+    """Find the files of several models as `resolve` does; what they lack is downloaded together."""
+    hub = Hub(any(request.offline for request in requests), watcher)
+    found = [_resolve(request, hub, predictor) for request in requests]
+    _say_licence(hub)
+    hub.fetch()
+    return found
+
+
+def _resolve(request: ModelRequest, hub: Hub, predictor: bool) -> ModelPaths:
     found, root = _predictor(request, hub, predictor)
     parts: Parts = {
         "encoder": request.encoder,
@@ -58,6 +77,18 @@ def resolve(
         predictor=found,
         predictor_config=Path(request.config) if request.config else None,
     )
+
+
+def _say_licence(hub: Hub) -> None:
+    """Tell the licence of SONAR's weights before they are downloaded for the first time."""
+    weights = [
+        each
+        for each in hub.missing.values()
+        if each.repository in SONAR and each.name not in TOKENIZER_FILES
+    ]
+    begun = any(each.partial.exists() for each in weights)
+    if weights and not begun and not any(map(hub.has_model, SONAR)):
+        hub.watcher.notify(SONAR_LICENCE)
 
 
 def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | None, Path | None]:

@@ -4,7 +4,7 @@ from sonar_cli.render.comparison import draw_comparison
 from sonar_cli.render.continuations import Turns, Writer, writer
 from sonar_cli.render.curves import draw_curves
 from sonar_cli.render.output import STDOUT, naming, opened, write_whole
-from sonar_cli.render.progress import Notices, bar, doing, pieces, progress, say
+from sonar_cli.render.progress import Notices, bar, doing, downloads, pieces, progress, say
 from sonar_cli.render.summaries import Summaries
 from sonar_cli.render.tables import print_models, print_record, print_report
 
@@ -16,6 +16,7 @@ __all__ = [
     "Writer",
     "bar",
     "doing",
+    "downloads",
     "draw_comparison",
     "draw_curves",
     "naming",
