@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from sonar_cli import render
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, group, option
-from sonar_cli.cli.options import device, format_, parts, quiet
-from sonar_cli.errors import CheckpointError
+from sonar_cli.cli.options import device, format_, list_format, parts, quiet
+from sonar_cli.errors import CheckpointError, UsageError, counted
 from sonar_cli.options import MINI, ModelRequest, OutputFormat, OutputOptions, Runtime
 
 if TYPE_CHECKING:
     from sonar_cli.api import SonarLLM
+    from sonar_cli.hub.damage import CachedFile, Damage
 
+_NAMED = "A name (`models list`) or a Hub repository."
 _NAME = "A name (`models list`), a Hub repository or a local path."
 
 
@@ -24,11 +29,14 @@ def models() -> None:
 
 
 @models.command("list", cls=Command, short_help="List the models that have names.")
-@format_
+@list_format
 def list_(format: OutputFormat) -> int:
-    """List the models that have names, and whether their files are here."""
-    from sonar_cli import render
-    from sonar_cli.hub.catalogue import known
+    """List the models that have names: what they do, their licence and size, what of them is here.
+
+    The network is not asked. Sizes of what is still to be downloaded are estimates; `models pull`
+    asks for the right ones.
+    """
+    from sonar_cli.hub.listing import known
 
     render.print_models(known(), format)
     return 0
@@ -36,17 +44,50 @@ def list_(format: OutputFormat) -> int:
 
 @models.command("pull", cls=Command, short_help="Download models and their codec.")
 @argument("names", nargs=-1, required=True, metavar="NAME...", help=_NAME)
+@option(
+    "--repair",
+    is_flag=True,
+    help="Check the files that are here, and get those again that are not what the Hub stated.",
+)
 @quiet
-def pull(names: tuple[str, ...], quiet: bool) -> int:
+def pull(names: tuple[str, ...], repair: bool, quiet: bool) -> int:
     """Download models and their codec; only the files that are read, and what is not yet here.
 
     Prints the folder of each predictor. What an interrupted download left is gone on with.
     """
     from sonar_cli.hub.resolve import resolve_all
 
+    if repair:
+        _remove_damaged(names, quiet)
     watcher = session.watcher(OutputOptions(quiet=quiet))
     for paths in resolve_all([ModelRequest(name) for name in names], watcher=watcher):
         print(paths.predictor)
+    return 0
+
+
+@models.command("rm", cls=Command, short_help="Remove models from the cache.")
+@argument("names", nargs=-1, required=True, metavar="NAME...", help=_NAMED)
+@option("-y", "--yes", is_flag=True, help="Do not ask.")
+def rm(names: tuple[str, ...], yes: bool) -> int:
+    """Remove models from the cache of downloads; their codec as well, unless another one needs it.
+
+    Prints how much was freed.
+    """
+    from sonar_cli.hub import remove
+    from sonar_cli.hub.space import spoken
+
+    removal = remove.plan(names)
+    for repository, size in removal.repositories.items():
+        click.echo(f"{repository}: {spoken(size)}", err=True)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("removing asks first, and there is no terminal to ask on; add -y")
+        if not click.confirm(f"Remove {spoken(removal.bytes)}?", err=True):
+            return 1
+    remove.remove(removal)
+    print(f"{spoken(removal.bytes)} freed")
+    if removal.needed_by:
+        render.say(f"the codec stays: {removal.needed_by} needs it")
     return 0
 
 
@@ -58,7 +99,6 @@ def show(model: str, format: OutputFormat) -> int:
 
     Nothing is downloaded.
     """
-    from sonar_cli import render
     from sonar_cli.hub.resolve import resolve
     from sonar_cli.model.describe import describe
 
@@ -88,10 +128,11 @@ def path(model: str) -> int:
 @group("request", ModelRequest, parts)
 @quiet
 def verify(request: ModelRequest, runtime: Runtime, run: bool, quiet: bool) -> int:
-    """Check that a model's files are whole, of the right kind, and fit together.
+    """Check that a model's files are what the Hub stated, whole, and fit together.
 
     What is missing is downloaded. Every line says in words what was found.
     """
+    _check_hashes(request, quiet)
     llm = session.open_model(request, runtime, OutputOptions(quiet=quiet))
     if llm.paths.predictor is not None:
         llm.load_predictor()
@@ -100,6 +141,54 @@ def verify(request: ModelRequest, runtime: Runtime, run: bool, quiet: bool) -> i
     if run:
         _compare(llm)
     return 0
+
+
+def _check_hashes(request: ModelRequest, quiet: bool) -> None:
+    """Compare what came from the Hub with what it stated; CheckpointError for what differs."""
+    from sonar_cli.hub import damage
+    from sonar_cli.hub.resolve import resolve
+
+    watcher = session.watcher(OutputOptions(quiet=quiet))
+    files = damage.cached_files(resolve(request, watcher=watcher))
+    found = _damages(files, quiet)
+    for each in found:
+        print(f"wrong: {each}", flush=True)
+    if found:
+        raise CheckpointError(
+            f"{found[0].file.path} is not what the Hub stated; "
+            f"`sonar-llm models pull --repair {request.model}` gets it again"
+        )
+    if files:
+        print(f"good: {counted(len(files), 'file')} from the Hub are what it stated", flush=True)
+
+
+def _remove_damaged(names: tuple[str, ...], quiet: bool) -> None:
+    """Delete those files of the models that are not what the Hub stated."""
+    from sonar_cli.hub import damage
+    from sonar_cli.hub.catalogue import SONAR
+    from sonar_cli.hub.resolve import repository_of
+
+    repositories = dict.fromkeys((*map(repository_of, names), *SONAR))
+    files = [file for each in repositories for file in damage.files_of(each)]
+    for each in _damages(files, quiet):
+        render.say(f"{each}; it comes again")
+        damage.remove(each.file)
+
+
+def _damages(files: Sequence[CachedFile], quiet: bool) -> list[Damage]:
+    """Read the files, with a bar on a terminal; return those that are not what the Hub stated."""
+    from sonar_cli.hub import damage
+
+    total = sum(file.path.stat().st_size for file in files if file.path.exists())
+    done = 0
+    with render.bar(total, "checking", quiet) as show:
+
+        def on_bytes(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done)
+
+        return list(damage.damages(files, on_bytes))
 
 
 def _compare(llm: SonarLLM) -> None:

@@ -140,7 +140,7 @@ class Hub:
             if found := store.cached(repository, name):
                 return found
             index = store.cached(repository, f"{name}.index.json")
-            if index and all(shard.exists() for shard in _shards(index)):
+            if index and all(shard.exists() for shard in shards(index)):
                 return index
         return None
 
@@ -193,5 +193,6 @@ def _following(show: Shown, label: str, before: int) -> transfer.OnBytes:
     return lambda count: show(label, before + count)
 
 
-def _shards(index: Path) -> list[Path]:
+def shards(index: Path) -> list[Path]:
+    """Return the files that an index of weights lists."""
     return [index.parent / shard for shard in set(read_json(index)["weight_map"].values())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sonar_cli.errors import DownloadError, UsageError
@@ -59,6 +59,40 @@ def resolve_all(
     _say_licence(hub)
     hub.fetch()
     return found
+
+
+def parts_here(model: str) -> dict[str, Path | None]:
+    """Return where each part of a Hub's model lies, None for one that is not here, or not whole."""
+    hub = Hub(offline=True)
+    request = ModelRequest(model, offline=True)
+    ways: dict[str, Callable[[], Path | None]] = {
+        "predictor": lambda: _predictor(request, hub, True)[0],
+        "encoder": lambda: _half("encoder", None, None, hub),
+        "decoder": lambda: _half("decoder", None, None, hub),
+        "tokenizer": lambda: _tokenizer(
+            dict.fromkeys(("encoder", "decoder", "tokenizer")), None, hub
+        ),
+    }
+    found: dict[str, Path | None] = {}
+    for part, find in ways.items():
+        try:
+            found[part] = find()
+        except DownloadError:
+            found[part] = None
+    return found
+
+
+def repository_of(model: str) -> str:
+    """Return the repository of a model's predictor. Raises UsageError for what is no model there.
+
+    >>> repository_of("900m")
+    'raxtemur/sonar-llm-900m'
+    """
+    known = PUBLISHED.get(model.casefold())
+    repository = known.repository if known else model
+    if not _REPOSITORY.fullmatch(repository):
+        raise UsageError(_unknown(model))
+    return repository
 
 
 def _resolve(request: ModelRequest, hub: Hub, predictor: bool) -> ModelPaths:
@@ -116,10 +150,7 @@ def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | No
         return path, path.parent
     if _is_path(model):
         raise UsageError(f"{model}: no such folder or file")
-    known = PUBLISHED.get(model.casefold())
-    repository = known.repository if known else model
-    if not _REPOSITORY.fullmatch(repository):
-        raise UsageError(_unknown(model))
+    repository = repository_of(model)
     if not wanted:
         return None, None
     return hub.model(repository, own_config=request.config is not None), None

@@ -67,6 +67,21 @@ def folder(repository: str) -> Path:
     return cache() / f"models--{repository.replace('/', '--')}"
 
 
+def snapshot(repository: str) -> Path:
+    """Return the folder of a repository's newest commit that is known, which need not be there."""
+    ref = folder(repository) / "refs" / BRANCH
+    commit = ref.read_text().strip() if ref.is_file() else ""
+    return folder(repository) / "snapshots" / (commit or "none")
+
+
+def origin(path: Path) -> tuple[str, str] | None:
+    """Return the repository and commit of a snapshot's folder, or None for any other place."""
+    owner, commit = path.parent.parent, path.name
+    if owner.parent != cache() or path.parent.name != "snapshots":
+        return None
+    return owner.name.removeprefix("models--").replace("--", "/"), commit
+
+
 def cached(repository: str, name: str) -> Path | None:
     """Return a file of a repository, or None if it is not here."""
     from huggingface_hub import try_to_load_from_cache

@@ -238,7 +238,7 @@ def test_the_library_finds_what_was_put_there(hub: HubServer) -> None:
     before = len(hub.requests)
     assert hf_hub_download(REPOSITORY, WEIGHTS, local_files_only=True) == str(weights)
     assert len(hub.requests) == before
-    (repository,) = scan_cache_dir().repos
+    (repository,) = scan_cache_dir(store.cache()).repos
     (revision,) = repository.revisions
     assert (repository.repo_id, revision.commit_hash) == (REPOSITORY, commit(REPOSITORY))
     assert {file.file_name for file in revision.files} == {"config.json", WEIGHTS}
