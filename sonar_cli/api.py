@@ -182,7 +182,7 @@ class SonarLLM:
         Texts are taken as places become free. `pipeline.in_order` lets them follow one another.
         """
         options = replace(options or GenerationOptions(), **changes)
-        options = without_loops(options, self.request.model)
+        options = without_loops(options, self.request.model, self.paths)
         prompts = (self._sentences(text, options.source_lang) for text in texts)
         return write_many(self.system, prompts, options, self.batch_size, on_truncated)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ from sonar_cli.options import MINI, ModelRequest, OutputFormat, OutputOptions, R
 
 if TYPE_CHECKING:
     from sonar_cli.api import SonarLLM
+    from sonar_cli.hub.convert import StoredDtype
     from sonar_cli.hub.damage import CachedFile, Damage
 
 _NAMED = "A name (`models list`) or a Hub repository."
@@ -65,6 +67,42 @@ def pull(names: tuple[str, ...], repair: bool, quiet: bool) -> int:
     return 0
 
 
+@models.command("convert", cls=Command, short_help="Write a model to a folder of our layout.")
+@argument("model", metavar="SOURCE", help=_NAME)
+@option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    metavar="DIR",
+    envvar="SONAR_LLM_CONVERT_OUTPUT",
+    type=click.Path(path_type=Path),
+    help="The folder to make; `-m DIR` takes it.",
+)
+@option(
+    "--dtype", default="float32", show_default=True, envvar="SONAR_LLM_CONVERT_DTYPE",
+    type=click.Choice(["float32", "bfloat16"]),
+    help="Number format of the weights in it, and of running it where no other is given.",
+)  # fmt: skip
+@group("request", ModelRequest, parts)
+@quiet
+def convert(request: ModelRequest, folder: Path, dtype: StoredDtype, quiet: bool) -> int:
+    """Write a model of any layout to a folder that `-m` takes, whole, with its codec.
+
+    The folder holds predictor/, encoder/, decoder/ and tokenizer/, weights as safetensors. It is
+    made in one move, and never over what is there.
+    """
+    from sonar_cli.hub import convert as converting
+    from sonar_cli.hub.resolve import resolve
+
+    converting.check_free(folder)
+    paths = resolve(request, watcher=session.watcher(OutputOptions(quiet=quiet)))
+    render.doing(f"converting {request.model}", quiet)
+    converting.convert(paths, folder, dtype, request.model)
+    print(folder)
+    return 0
+
+
 @models.command("rm", cls=Command, short_help="Remove models from the cache.")
 @argument("names", nargs=-1, required=True, metavar="NAME...", help=_NAMED)
 @option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -79,6 +117,8 @@ def rm(names: tuple[str, ...], yes: bool) -> int:
     removal = remove.plan(names)
     for repository, size in removal.repositories.items():
         click.echo(f"{repository}: {spoken(size)}", err=True)
+    if removal.needed_by:
+        render.say(f"the codec stays: {removal.needed_by} needs it")
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("removing asks first, and there is no terminal to ask on; add -y")
@@ -86,8 +126,6 @@ def rm(names: tuple[str, ...], yes: bool) -> int:
             return 1
     remove.remove(removal)
     print(f"{spoken(removal.bytes)} freed")
-    if removal.needed_by:
-        render.say(f"the codec stays: {removal.needed_by} needs it")
     return 0
 
 

@@ -102,6 +102,18 @@ def summary_training(model: str, predictor: Path | None = None) -> SummaryTraini
     return SummaryTraining(cue, raw.get("trained_len"))
 
 
+def repeat_threshold(model: str, config: Path | None = None) -> float | None:
+    """Return the cosine at which a model that is known to repeat itself is stopped, else None.
+
+    This is known from the catalogue for published models, and from their config.json for others.
+    """
+    if found := published(model):
+        return found.repeat_threshold
+    if config is None or not config.is_file():
+        return None
+    return read_json(config).get("repeat_threshold")
+
+
 def trained_split(model: str, config: Path | None = None) -> SplitMode:
     """Return how the texts that a model was trained on were split into sentences.
 

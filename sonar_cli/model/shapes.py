@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sonar_cli.errors import CheckpointError
+from sonar_cli.model.names import CONFIG
 from sonar_cli.options import PLAIN, Drawing
 
 # The kind of the published systems, and the one that has no vectors.
 SONAR_LLM, TOKEN_LLM = "sonar-llm", "llm"
+# The field of a config.json for the number format in which a folder runs where none is asked for.
+RUN_DTYPE = "run_dtype"
 # The most tokens of a sentence in SONAR's encoder and in its decoder.
 ENCODER_MAX_LEN = 514
 DECODER_MAX_LEN = 512
@@ -121,6 +124,12 @@ class PredictorConfig(LlamaConfig):
 def system_kind(raw: Mapping[str, Any]) -> str:
     """Return the system's kind in a config.json; without one it is a published SONAR-LLM."""
     return str(raw.get("system", SONAR_LLM))
+
+
+def run_dtype(path: Path) -> str:
+    """Return the number format that a model's folder asks to run in, float32 if it says nothing."""
+    config = path / CONFIG
+    return str(read_json(config).get(RUN_DTYPE, "float32")) if config.is_file() else "float32"
 
 
 def read_json(path: Path) -> dict[str, Any]:
