@@ -22,7 +22,8 @@ from sonar_cli.hub.download import Hub, Watcher
 from sonar_cli.model.names import CONFIG, META_WEIGHTS, TOKENIZER_FILES
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
 
-_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+# The Hub allows neither -- nor .. in a name.
+_REPOSITORY = re.compile(r"(?![^:]*(?:--|\.\.))\w[\w.-]*/\w[\w.-]*")
 # A part may also be one file of a repository: owner/name:file.
 _PLACE = re.compile(rf"{_REPOSITORY.pattern}(?::\w[\w.-]*)?")
 _DEFAULTS = {"encoder": SONAR_ENCODER, "decoder": SONAR_DECODER}

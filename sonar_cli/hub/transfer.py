@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sonar_cli.errors import DownloadError, UsageError
+from sonar_cli.errors import DownloadError
 from sonar_cli.hub import hashes, store
 from sonar_cli.hub.answers import (
     Asked,
@@ -105,12 +105,10 @@ def _persist(
 
 def _head(asked: Asked) -> Stated:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         found = get_hf_file_metadata(hf_hub_url(asked.repository, asked.name))
-    except HFValidationError as error:
-        raise UsageError(f"{asked.repository} is no name of a repository; check it") from error
     except HfHubHTTPError as error:
         if error.response is None:
             raise BrokenOff(str(error)) from error

@@ -169,6 +169,9 @@ def test_names_and_near_names() -> None:
     assert paths.encoder.is_dir()
     with pytest.raises(UsageError, match="900m"):
         resolve(ModelRequest("90m"))
+    for name in ("a--b/c", "a/b..c"):  # which the Hub does not allow
+        with pytest.raises(UsageError, match="unknown model"):
+            resolve(ModelRequest(name))
 
 
 @pytest.mark.parametrize("name", ["runs/nope", "./nope", "/no/pe", "~/nope", "a/b/c", "nope/"])

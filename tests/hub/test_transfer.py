@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
@@ -243,6 +244,29 @@ def test_the_library_finds_what_was_put_there(hub: HubServer) -> None:
     assert (repository.repo_id, revision.commit_hash) == (REPOSITORY, commit(REPOSITORY))
     assert {file.file_name for file in revision.files} == {"config.json", WEIGHTS}
     assert set(revision.refs) == {"main"}
+
+
+def test_one_display_shows_all_files(hub: HubServer) -> None:
+    from sonar_cli.hub.download import Hub, Watcher
+
+    add(hub, "some/other", {"config.json": b"{}", WEIGHTS: b"o" * 2_000_000})
+    totals: list[int] = []
+    told: list[tuple[str, int]] = []
+
+    @contextmanager
+    def display(total: int) -> Iterator[Callable[[str, int], None]]:
+        totals.append(total)
+        yield lambda name, done: told.append((name, done))
+
+    both = Hub(False, Watcher(display=display))
+    for each in (REPOSITORY, "some/other"):
+        both.model(each)
+    both.fetch()
+    assert totals == [5_000_000]
+    assert [name for name, _ in told] == sorted((name for name, _ in told), reverse=True)
+    assert {name for name, _ in told} == {f"{WEIGHTS} of {REPOSITORY}", f"{WEIGHTS} of some/other"}
+    done = [bytes_here for _, bytes_here in told]
+    assert done == sorted(done) and (done[0], done[-1]) == (0, 5_000_000)
 
 
 def test_a_full_disk_is_told_before(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
