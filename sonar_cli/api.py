@@ -22,13 +22,16 @@ from sonar_cli.hub.catalogue import FAR_FROM_MINI, SummaryTraining, summary_trai
 from sonar_cli.hub.download import Display, Watcher, unseen
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Codec, Decoded, OnTruncated
-from sonar_cli.model.load import AnySystem, load_codec, load_system
+from sonar_cli.model.load import AnySystem, load_codec, load_system, pack_weights
 from sonar_cli.model.systems.base import System
+from sonar_cli.model.systems.sonar_llm import SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import (
     ENGLISH,
     MINI,
+    PLAIN,
     CodecKind,
+    Drawing,
     GenerationOptions,
     InputOptions,
     ModelPaths,
@@ -142,6 +145,21 @@ class SonarLLM:
         if self.paths.predictor is None:
             self.paths = resolve(self.request, watcher=Watcher(self.notify))
         return load_system(self.paths, self.runtime, self.codec, self.notify)
+
+    @property
+    def drawing(self) -> Drawing:
+        """How the model draws its sentences by itself."""
+        system = self.system
+        return system.predictor.config.drawing if isinstance(system, SonarLLMSystem) else PLAIN
+
+    def pack(self) -> None:
+        """Pack all weights now that are packed after some use: for many texts.
+
+        Packed weights may round otherwise, so what is computed then depends on nothing before it.
+        """
+        pack_weights(self.codec)
+        if "system" in vars(self):
+            pack_weights(self.system)
 
     def of_vectors(self) -> System:
         """Return the system where it is one of vectors; UsageError for a token-level model."""

@@ -35,9 +35,9 @@ CodecKind = Literal["native", "sonar-space"]
 
 # Number formats of the weights.
 DTYPES = ("float32", "bfloat16", "float16", "int8")
-# Smallest and largest values of what is no whole number. Noise of 100 times the size of what it is
-# added to leaves nothing of it.
-RANGES = {
+# Smallest and largest values. Noise of 100 times the size of what it is added to leaves nothing of
+# it; a seed has 64 bits.
+RANGES: dict[str, tuple[int, int]] = {
     "stop_threshold": (-1, 2),
     "repeat_threshold": (-1, 2),
     "temperature": (0, 100),
@@ -45,6 +45,7 @@ RANGES = {
     "top_p": (0, 1),
     "guidance": (0, 100),
     "initial_noise": (0, 100),
+    "seed": (-(2**63), 2**63 - 1),
 }
 MINI = "mini"
 ENGLISH = "eng_Latn"
@@ -78,9 +79,9 @@ class ModelRequest:
 class Runtime:
     """How models run.
 
-    `device` is auto, cpu or cuda[:N]; `dtype` auto (float32), float32, bfloat16, float16 or int8.
-    `threads` is the number of CPU threads, None for torch's own choice. `batch_size` is how many
-    texts are written side by side, None for 8 on the CPU and 32 on CUDA. `workers` is how many
+    `device` is auto, cpu, cuda[:N] or mps; `dtype` auto (float32), float32, bfloat16, float16 or
+    int8. `threads` is the number of CPU threads, None for torch's own choice. `batch_size` is how
+    many texts are written side by side, None for 8 on the CPU and 32 on CUDA. `workers` is how many
     batches of sentences are encoded at a time.
     """
 
@@ -180,7 +181,7 @@ class Drawing:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        check_ranges(self, "temperature", "token_temperature", "top_p")
+        check_ranges(self, "temperature", "token_temperature", "top_p", "seed")
         if self.candidates > 1 and self.temperature == self.token_temperature == 0:
             raise UsageError(
                 f"{self.candidates} candidates are all the same without noise; "

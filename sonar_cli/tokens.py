@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from sonar_cli.errors import UsageError
-from sonar_cli.model.codec.beam import beam_search
+from sonar_cli.model.codec.beam import NotANumber, beam_search
 from sonar_cli.model.codec.tokenizer import EOS, PAD
+from sonar_cli.model.finite import not_finite, require_finite
 from sonar_cli.model.sampling import draw, generator
 from sonar_cli.model.systems.base import Prompt
 from sonar_cli.model.systems.llama import KVCache
@@ -60,6 +61,7 @@ def generate_many(
             running.append(_Text(number, generator(drawing.seed)))
         if not running:
             return
+        require_finite(logits, model, "scores of tokens")
         for text, row in zip(running, logits, strict=True):
             text.ids.append(draw(row, drawing.top_p, text.random, drawing.temperature))
             text.seconds += perf_counter() - started
@@ -132,9 +134,12 @@ def _searched(system: TokenLLMSystem, prompt: Prompt, options: GenerationOptions
     # The search sees the prompt's last id alone, so that only what is written is scored.
     limit = 1 + options.sentences * min(options.max_tokens, _LONG)
     start = torch.tensor([[last]], device=system.model.device)
-    (found,) = beam_search(
-        step, start, beam_size=options.llm_beams, max_len=limit, eos=EOS, pad=PAD
-    )
+    try:
+        (found,) = beam_search(
+            step, start, beam_size=options.llm_beams, max_len=limit, eos=EOS, pad=PAD
+        )
+    except NotANumber:
+        raise not_finite(system.model, "scores of tokens") from None
     text = system.tokenizer.decode(found[0].ids)
     sentences = [each.text for each in split(text)][: options.sentences]
     seconds = (perf_counter() - started) / max(1, len(sentences))

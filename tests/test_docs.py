@@ -48,6 +48,10 @@ COMMANDS = (
     "summarize",
     "encode",
     "decode",
+    "bulk",
+    "bulk continue",
+    "bulk summarize",
+    "bulk encode",
     "train",
     "evaluate",
     "evaluate mini",
@@ -68,6 +72,10 @@ COMMANDS = (
     "cache",
     "cache info",
     "cache clear",
+    "config",
+    "config show",
+    "config path",
+    "doctor",
 )
 VARIABLES = re.compile(r"\| variable \|.*?(?=\n\n)", re.S)
 TABLE = re.compile(r"(<!-- sonar-llm (evaluate [\w -]+) -->\n)(.*?)(\n<!-- end -->)", re.S)
@@ -111,6 +119,7 @@ def _shell(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[
         cwd=folder,
         env={**kept, "PATH": path, "NO_PROXY": "127.0.0.1,localhost", "PYTHONPATH": str(ROOT)}
         | {"HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "2"}
+        | {"SONAR_LLM_CONFIG_FILE": os.devnull}
         | nowhere
         | more,
         capture_output=True,

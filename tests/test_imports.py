@@ -12,28 +12,38 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "sonar_cli"
 
 # room or file -> what it may import beside itself; a room's rooms have lines of their own
-BASE = {"cores", "errors", "options"}
-CODEC = {*BASE, "model.attention", "model.files", "model.names", "model.recompute", "model.shapes"}
+BASE = {"cores", "errors", "options", "toml"}
+CONFIGS = {*BASE, "model.disk", "model.names", "model.shapes", "model.values"}
+CODEC = {*CONFIGS, "model.attention", "model.finite", "model.recompute"}
 ALLOWED = {
     "__init__": {"api", "options", "text"},
     "__main__": {"cli"},
     "cores": set(),
     "errors": set(),
     "options": {"errors"},
+    "toml": {"errors"},
     "text": BASE,
     "world": set(),
     "model": set(),
     "model.names": set(),
-    "model.shapes": {*BASE, "model.names"},
-    "model.files": {"errors", "model.names", "model.shapes"},
+    "model.disk": {"errors"},
+    "model.values": {"model.disk"},
+    "model.shapes": {*BASE, "model.disk", "model.names", "model.values"},
+    "model.weights": CONFIGS,
+    "model.pickles": {"errors"},
+    "model.files": {"errors", "model.disk", "model.pickles", "model.weights"},
+    "model.finite": {"errors"},
     "model.attention": set(),
     "model.whole": set(),
     "model.recompute": set(),
     "model.sampling": set(),
-    "model.fast": {"model.files"},
+    "model.fast": {"model.files", "model.weights"},
     "model.codec": {*CODEC, "model.sampling"},
-    "model.systems": {*BASE, "model.attention", "model.codec", "model.recompute", "model.shapes"},
-    "model.formats": {*CODEC, "model.codec", "model.systems"},
+    "model.systems": {
+        *(*BASE, "model.attention", "model.codec", "model.finite", "model.recompute"),
+        "model.shapes",
+    },
+    "model.formats": {*CODEC, "model.codec", "model.files", "model.systems", "model.weights"},
     "model.load": {*CODEC, "model.codec", "model.fast", "model.formats", "model.systems"},
     "model.describe": {*BASE, "model.files", "model.names", "model.shapes"},
     "hub": {*BASE, "model"},
@@ -44,23 +54,37 @@ ALLOWED = {
     "api": {*BASE, "hub", "model", "pipeline", "summary", "text", "trained", "world"},
     "training": {*BASE, "model", "pipeline", "text", "world"},
     "mini": set(),
+    "doctor": {*BASE, "__version__", "api", "hub", "model", "summary", "text"},
+    "bulk": {*BASE, "__version__", "api", "hub", "pipeline", "summary", "text", "training"},
     "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "training", "world"},
-    "render": {*BASE, "evaluation", "hub", "text"},
+    "render": {*BASE, "doctor", "evaluation", "hub", "text"},
     "cli": {
         *BASE,
-        *("__version__", "api", "evaluation", "hub", "mini", "model", "pipeline", "render"),
+        *(
+            "__version__",
+            "api",
+            "bulk",
+            "doctor",
+            "evaluation",
+            "hub",
+            "mini",
+            "model",
+            "pipeline",
+            "render",
+        ),
         *("summary", "text", "training"),
     },
 }
 HEAVY = (
     *("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece"),
-    *("matplotlib", "plotext"),
+    *("matplotlib", "plotext", "pyarrow", "ray"),
 )
 ONLY_IN = {
     "rich": {"render"},
     "matplotlib": {"render"},
     "plotext": {"render"},
     "click": {"cli"},
+    "packaging": {"doctor"},
     "markdown_it": {"text"},
     "huggingface_hub": {"hub"},
     "nltk": {"text", "evaluation"},
@@ -71,7 +95,8 @@ ONLY_IN = {
     "fairseq2": {"model", "hub"},
     "sentencepiece": {"model", "training"},
     "accelerate": {"training"},
-    "pyarrow": {"training"},
+    "pyarrow": {"training", "bulk"},
+    "ray": {"bulk"},
     "datasets": {"training"},
 }
 
@@ -137,8 +162,10 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
     "command",
     [
         *("", "continue", "summarize", "encode", "decode", "train", "evaluate"),
+        *("bulk", "bulk continue", "bulk summarize", "bulk encode"),
         *("evaluate mini", "evaluate paper"),
         *("models", "models list", "models verify", "cache", "cache info"),
+        *("config", "config show", "config path", "doctor"),
     ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:

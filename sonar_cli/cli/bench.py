@@ -11,7 +11,7 @@ import click
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, Decorator, group, option
 from sonar_cli.cli.options import MODEL, NAMES, beam_size, device, parts, report
-from sonar_cli.cli.parameters import counts, number_formats
+from sonar_cli.cli.parameters import Whole, counts, number_formats
 from sonar_cli.options import ModelRequest, OutputOptions, Runtime
 
 
@@ -40,8 +40,9 @@ measured = group(
 def _counts(name: str, default: str, help: str) -> Decorator[Any]:
     """Declare an option of counts parted by commas."""
     return option(
-        name, default=default, show_default=True, metavar="N,N,...", callback=counts, help=help
-    )
+        name, default=default, show_default=True, metavar="N,N,...", callback=counts, help=help,
+        may_be_empty=True,
+    )  # fmt: skip
 
 
 @click.command(cls=Command, short_help="Measure how fast this machine is.")
@@ -53,11 +54,11 @@ def _counts(name: str, default: str, help: str) -> Decorator[Any]:
 @_counts("--texts", "1,4,8,16", "How many texts together.")
 @_counts("--contexts", "10,100,1000", "Sentences before the one that the predictor writes.")
 @option(
-    "--steps", default=20, show_default=True, type=click.IntRange(1, 500), metavar="N",
+    "--steps", default=20, show_default=True, type=Whole(1, 500), metavar="N",
     help="Token steps of a search.",
 )  # fmt: skip
 @option(
-    "--rounds", default=3, show_default=True, type=click.IntRange(1), metavar="N",
+    "--rounds", default=3, show_default=True, type=Whole(1), metavar="N",
     help="Turns of each engine; medians are shown.",
 )  # fmt: skip
 @option(
@@ -110,23 +111,23 @@ def bench(
 
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
-    plan = Plan(
-        size=size,
-        model=resolve(request, watcher=session.watcher(output)) if request else None,
-        against=against,
-        texts=texts,
-        contexts=contexts,
-        beam_size=beam_size,
-        steps=steps,
-        rounds=rounds,
-        dtypes=_chosen(dtypes, runtime.device),
-        device=runtime.device,
-        threads=runtime.threads,
-        files=files,
-    )
-    tell = partial(render.doing, quiet=output.quiet)
-    found = trainings.measure(rounds, runtime.device, tell) if training else run(plan, tell)
-    with render.opened(output.path) as out:
+    with render.opened(output.path, session.read_by(request)) as out:
+        plan = Plan(
+            size=size,
+            model=resolve(request, watcher=session.watcher(output)) if request else None,
+            against=against,
+            texts=texts,
+            contexts=contexts,
+            beam_size=beam_size,
+            steps=steps,
+            rounds=rounds,
+            dtypes=_chosen(dtypes, runtime.device),
+            device=runtime.device,
+            threads=runtime.threads,
+            files=files,
+        )
+        tell = partial(render.doing, quiet=output.quiet)
+        found = trainings.measure(rounds, runtime.device, tell) if training else run(plan, tell)
         render.print_report(found, output.format, out)
     return 0
 

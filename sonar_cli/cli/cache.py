@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from sonar_cli import render
 from sonar_cli.cli.declare import Command
 from sonar_cli.cli.options import cache_dir, format_
 from sonar_cli.options import OutputFormat
@@ -27,9 +27,9 @@ def info(cache_dir: Path | None, format: OutputFormat) -> int:
 
     found = vectors.info(cache_dir or vectors.default_folder())
     if format == "jsonl":
-        print(json.dumps(asdict(found)))
+        render.print_record(asdict(found), format)
     else:
-        print(f"{found.path}\n{found.vectors} vectors, {found.bytes / 1e6:.1f} MB")
+        render.show(found.path, f"{found.vectors} vectors, {found.bytes / 1e6:.1f} MB")
     return 0
 
 
@@ -40,5 +40,5 @@ def clear(cache_dir: Path | None) -> int:
     from sonar_cli.summary import cache as vectors
 
     freed = vectors.clear(cache_dir or vectors.default_folder())
-    print(f"{freed / 1e6:.1f} MB freed")
+    render.show(f"{freed / 1e6:.1f} MB freed")
     return 0

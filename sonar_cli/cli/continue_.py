@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import count
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +21,7 @@ from sonar_cli.cli.options import (
     target_langs,
     text,
 )
+from sonar_cli.errors import InputError
 from sonar_cli.options import (
     GenerationOptions,
     InputOptions,
@@ -33,7 +34,6 @@ from sonar_cli.options import (
 if TYPE_CHECKING:
     from sonar_cli import render
     from sonar_cli.api import SonarLLM
-    from sonar_cli.text.inputs import Text
 
 echo = option(
     "--echo", section=OUTPUT, is_flag=True, help="Write the given text first (plain text only)."
@@ -71,21 +71,19 @@ def continue_(
     texts = session.Texts(files, reading)
     if texts.empty:
         return 1
-    llm = session.open_model(request, runtime, output)
-    llm.check_languages(generation.source_lang, *generation.target_langs)
-    llm.load_predictor()
-    with render.opened(output.path) as out:
-        terminal = out is sys.stdout and out.isatty()
-        writer = render.writer(
-            out, output.format, echo, texts.several, terminal, generation.target_langs
-        )
+    with render.opened(output.path, session.read_by(request, *texts.names)) as out:
+        llm = session.open_model(request, runtime, output)
+        llm.check_languages(generation.source_lang, *generation.target_langs)
+        llm.load_predictor()
+        writer = render.writer(out, output.format, echo, texts.several, generation.target_langs)
         _continue_all(llm, texts, generation, output, render.Turns(writer))
-    return 1 if texts.failed else 0
+        session.end(texts.failed)
+    return 0
 
 
 def _continue_all(
     llm: SonarLLM,
-    texts: Iterable[Text],
+    texts: session.Texts,
     generation: GenerationOptions,
     output: OutputOptions,
     turns: render.Turns,
@@ -94,10 +92,14 @@ def _continue_all(
     from sonar_cli.pipeline import in_order
 
     def opened() -> Iterator[list[str]]:
+        numbers = count()
         for each in texts:
-            sentences = llm.as_trained(each).sentences()
-            turns.opened(each.number, each.name, sentences)
-            yield [sentence.text for sentence in sentences]
+            if sentences := llm.as_trained(each).sentences():
+                turns.opened(next(numbers), each.name, sentences)
+                yield [sentence.text for sentence in sentences]
+            else:
+                no_sentence = f"{each.name}: there is no sentence in the text to continue"
+                texts.leave_out(InputError(no_sentence))
 
     cut: list[int] = []
     try:

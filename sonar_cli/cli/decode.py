@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import TEXT, decoding, machine, model, output
+from sonar_cli.errors import InputError
 from sonar_cli.options import ENGLISH, ModelRequest, OutputOptions, Runtime
 
 
@@ -40,22 +39,26 @@ def decode(
 
     (name,) = session.names((file,))
     array = read_vectors(name)
-    llm = session.open_model(request, runtime, output, predictor=False)
-    import torch
+    with render.opened(output.path, session.read_by(request, file)) as out:
+        llm = session.open_model(request, runtime, output, predictor=False)
+        _require_width(name, array.shape[1], llm.codec.width)
+        import torch
 
-    decoded = [
-        each
-        for piece in render.pieces(torch.from_numpy(array), "decoding", output.quiet)
-        for each in llm.decode(piece, target_lang, beam_size, max_tokens)
-    ]
-    lines = [each.text for each in decoded]
-    if output.format == "jsonl":
-        lines = [
-            json.dumps(
-                {"file": name, "index": index, "text": each.text, "score": each.score},
-                ensure_ascii=False,
-            )
-            for index, each in enumerate(decoded)
+        decoded = [
+            each
+            for piece in render.pieces(torch.from_numpy(array), "decoding", output.quiet)
+            for each in llm.decode(piece, target_lang, beam_size, max_tokens)
         ]
-    render.write_whole("".join(line + "\n" for line in lines).encode(), output.path)
+        for index, each in enumerate(decoded):
+            record = {"file": name, "index": index, "text": each.text, "score": each.score}
+            as_json = output.format == "jsonl"
+            render.show(render.as_json(record, out) if as_json else each.text, out=out)
     return 0
+
+
+def _require_width(name: str, width: int, taken: int) -> None:
+    if width != taken:
+        raise InputError(
+            f"{name} has vectors of {width} numbers, the model takes {taken}; "
+            "use the model that made them"
+        )

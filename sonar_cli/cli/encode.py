@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sonar_cli.cli import session
 from sonar_cli.cli.declare import Command, argument
 from sonar_cli.cli.options import machine, model, output, text
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import InputError, UsageError
 from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
 
 if TYPE_CHECKING:
@@ -43,32 +41,42 @@ def encode(
     from sonar_cli.text.inputs import read_texts
 
     as_json = output.format == "jsonl"
-    if not (as_json or output.path) and sys.stdout.isatty():
-        raise UsageError("vectors are no text for a terminal; give -o FILE or --format jsonl")
     texts = list(read_texts(session.names((file,)), reading))
-    llm = session.open_model(request, runtime, output, predictor=False)
-    sentences = list(_sentences(llm.as_trained(each) for each in texts))
-    cut: list[int] = []
-    pieces = render.pieces([each for *_, each in sentences], "encoding", output.quiet)
-    array = np.concatenate(
-        [llm.encode(piece, reading.lang, cut.append).numpy() for piece in pieces]
-    )
-    lines = "".join(_objects(sentences, array)).encode() if as_json else npy(array)
-    render.write_whole(lines, output.path)
+    with render.opened(output.path, session.read_by(request, file)) as out:
+        if not as_json and out.isatty():
+            raise UsageError("vectors are no text for a terminal; give -o FILE or --format jsonl")
+        llm = session.open_model(request, runtime, output, predictor=False)
+        sentences = list(_sentences(llm.as_trained(each) for each in texts))
+        cut: list[int] = []
+        pieces = render.pieces([each for *_, each in sentences], "encoding", output.quiet)
+        array = np.concatenate(
+            [llm.encode(piece, reading.lang, cut.append).numpy() for piece in pieces]
+        )
+        if as_json:
+            render.show(
+                *(render.as_json(each, out) for each in _objects(sentences, array)), out=out
+            )
+        else:
+            out.buffer.write(npy(array))
     session.report_cut(sum(cut), output)
     return 0
 
 
 def _sentences(texts: Iterable[Text]) -> Iterator[tuple[str, int, str]]:
-    """Yield every sentence with the name of its text and its place in it."""
+    """Yield every sentence with the name of its text and its place in it.
+
+    Raises InputError for a text without any.
+    """
     for each in texts:
-        for index, sentence in enumerate(each.sentences()):
+        found = each.sentences()
+        if not found:
+            raise InputError(f"{each.name}: there is no sentence in the text; nothing to encode")
+        for index, sentence in enumerate(found):
             yield each.name, index, sentence.text
 
 
 def _objects(
     sentences: list[tuple[str, int, str]], array: npt.NDArray[np.float32]
-) -> Iterator[str]:
+) -> Iterator[dict[str, Any]]:
     for (name, index, sentence), row in zip(sentences, array, strict=True):
-        record = {"file": name, "index": index, "text": sentence, "vector": row.tolist()}
-        yield json.dumps(record, ensure_ascii=False) + "\n"
+        yield {"file": name, "index": index, "text": sentence, "vector": row.tolist()}

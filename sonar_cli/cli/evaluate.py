@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,13 +11,15 @@ from sonar_cli.cli.declare import Command, option, together
 from sonar_cli.cli.generation_options import sampling
 from sonar_cli.cli.options import machine, model, report
 from sonar_cli.cli.paper import paper
+from sonar_cli.cli.parameters import Whole
 from sonar_cli.options import GenerationOptions, ModelRequest, OutputOptions, Runtime
 
 if TYPE_CHECKING:
+    from sonar_cli.cli.evaluations import Measured
     from sonar_cli.evaluation.report import Report
 
 _stories = option(
-    "--stories", default=300, show_default=True, type=click.IntRange(1), metavar="N",
+    "--stories", default=300, show_default=True, type=Whole(1), metavar="N",
     help="How many held-out stories, or pieces of texts.",
 )  # fmt: skip
 _texts = option(
@@ -51,14 +54,14 @@ def mini(
     from sonar_cli.cli import evaluations
 
     of = evaluations.Measured(request, runtime, output, stories)
-    return _printed(evaluations.mini(of, generation), output)
+    return _printed(of, evaluations.mini, generation)
 
 
 @evaluate.command("codec", cls=Command, short_help="How many sentences come back exactly.")
 @_stories
 @_texts
 @option(
-    "--sentences", default=1_000, show_default=True, type=click.IntRange(1), metavar="N",
+    "--sentences", default=1_000, show_default=True, type=Whole(1), metavar="N",
     envvar="SONAR_LLM_EVALUATE_SENTENCES", help="How many sentences of each text.",
 )  # fmt: skip
 @_measured
@@ -74,7 +77,7 @@ def codec(
     from sonar_cli.cli import evaluations
 
     of = evaluations.Measured(request, runtime, output, stories, texts)
-    return _printed(evaluations.codec(of, sentences), output)
+    return _printed(of, evaluations.codec, sentences)
 
 
 @evaluate.command("continuations", cls=Command, short_help="How a model continues any texts.")
@@ -85,7 +88,7 @@ def codec(
     help="Texts whose words are words, beside WordNet's.",
 )  # fmt: skip
 @option(
-    "--show", default=0, show_default=True, type=click.IntRange(0), metavar="N",
+    "--show", default=0, show_default=True, type=Whole(0), metavar="N",
     envvar="SONAR_LLM_EVALUATE_SHOW", help="Print the first of the continuations.",
 )  # fmt: skip
 @sampling
@@ -107,7 +110,7 @@ def continuations(
     from sonar_cli.cli import evaluations
 
     of = evaluations.Measured(request, runtime, output, stories, texts)
-    return _printed(evaluations.continuation(of, known, show, generation), output)
+    return _printed(of, evaluations.continuation, known, show, generation)
 
 
 @evaluate.command("dtype", cls=Command, short_help="What --dtype costs, beside float32.")
@@ -117,9 +120,8 @@ def dtype(stories: int, request: ModelRequest, runtime: Runtime, output: OutputO
     """Measure what --dtype costs, beside float32, on held-out stories."""
     from sonar_cli.cli import evaluations
 
-    return _printed(
-        evaluations.dtype(evaluations.Measured(request, runtime, output, stories)), output
-    )
+    of = evaluations.Measured(request, runtime, output, stories)
+    return _printed(of, evaluations.dtype)
 
 
 @evaluate.command("summaries", cls=Command, short_help="Summaries, beside other systems'.")
@@ -140,12 +142,14 @@ def summaries(
     from sonar_cli.cli import evaluations
 
     of = evaluations.Measured(request, runtime, output, stories, texts)
-    return _printed(evaluations.summary(of), output)
+    return _printed(of, evaluations.summary)
 
 
-def _printed(found: Report, output: OutputOptions) -> int:
+def _printed(of: Measured, measure: Callable[..., Report], *asked: Any) -> int:
+    """Print what `measure(of, *asked)` finds; where it goes is opened before the work."""
     from sonar_cli import render
+    from sonar_cli.cli import session
 
-    with render.opened(output.path) as out:
-        render.print_report(found, output.format, out)
+    with render.opened(of.output.path, session.read_by(of.request, *of.texts)) as out:
+        render.print_report(measure(of, *asked), of.output.format, out)
     return 0

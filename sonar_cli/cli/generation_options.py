@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
 from sonar_cli.cli.declare import group, option
 from sonar_cli.cli.options import DEFAULTS, MOST_BEAMS, NEXT, reencode
-from sonar_cli.cli.parameters import Number
+from sonar_cli.cli.parameters import Number, Seed, Whole
 from sonar_cli.options import RANGES, GenerationOptions
 
 DIFFUSION = "Diffusion (models of that kind)"
@@ -22,7 +20,7 @@ DRAWN = (
         "searches for the likeliest sentence (default: the model's own, or 0).",
     ),
     option(
-        "--candidates", section=NEXT, type=click.IntRange(1, 256), metavar="K",
+        "--candidates", section=NEXT, type=Whole(1, 256), metavar="K",
         help="With a temperature: decode K sentences and choose one (default: the model's own, "
         "or 1).",
     ),
@@ -32,7 +30,7 @@ DRAWN = (
         "model's own, or 1).",
     ),
     option(
-        "--seed", section=NEXT, type=int, metavar="N",
+        "--seed", section=NEXT, type=Seed(), metavar="N",
         help="The same text every time on the same device, and for another number another one.",
     ),
 )  # fmt: skip
@@ -41,7 +39,7 @@ generation = group(
     GenerationOptions,
     option(
         "-n", "--sentences", section=NEXT, default=DEFAULTS.sentences, show_default=True,
-        type=click.IntRange(1), metavar="N", help="How many sentences to write at most.",
+        type=Whole(1), metavar="N", help="How many sentences to write at most.",
     ),
     option(
         "--begin/--no-begin", section=NEXT, default=None,
@@ -62,12 +60,12 @@ generation = group(
     *DRAWN,
     option(
         "--llm-beams", section=NEXT, default=DEFAULTS.llm_beams, show_default=True,
-        type=click.IntRange(1, MOST_BEAMS), metavar="N",
+        type=Whole(1, MOST_BEAMS), metavar="N",
         help="Token-level models: beams of the search for the whole continuation.",
     ),
     option(
         "--diffusion-steps", section=DIFFUSION, default=DEFAULTS.diffusion_steps,
-        show_default=True, type=click.IntRange(1), metavar="N",
+        show_default=True, type=Whole(1), metavar="N",
         help="About how many steps a vector is sampled in.",
     ),
     option(

@@ -63,7 +63,7 @@ def pull(names: tuple[str, ...], repair: bool, quiet: bool) -> int:
         _remove_damaged(names, quiet)
     watcher = session.watcher(OutputOptions(quiet=quiet))
     for paths in resolve_all([ModelRequest(name) for name in names], watcher=watcher):
-        print(paths.predictor)
+        render.show(str(paths.predictor))
     return 0
 
 
@@ -99,7 +99,7 @@ def convert(request: ModelRequest, folder: Path, dtype: StoredDtype, quiet: bool
     paths = resolve(request, watcher=session.watcher(OutputOptions(quiet=quiet)))
     render.doing(f"converting {request.model}", quiet)
     converting.convert(paths, folder, dtype, request.model)
-    print(folder)
+    render.show(str(folder))
     return 0
 
 
@@ -125,7 +125,7 @@ def rm(names: tuple[str, ...], yes: bool) -> int:
         if not click.confirm(f"Remove {spoken(removal.bytes)}?", err=True):
             return 1
     remove.remove(removal)
-    print(f"{spoken(removal.bytes)} freed")
+    render.show(f"{spoken(removal.bytes)} freed")
     return 0
 
 
@@ -152,7 +152,7 @@ def path(model: str) -> int:
 
     paths = resolve(ModelRequest(model, offline=True))
     for part in ("predictor", "encoder", "decoder", "tokenizer"):
-        print(f"{part}\t{getattr(paths, part)}")
+        render.show(f"{part}\t{getattr(paths, part)}")
     return 0
 
 
@@ -175,7 +175,7 @@ def verify(request: ModelRequest, runtime: Runtime, run: bool, quiet: bool) -> i
     if llm.paths.predictor is not None:
         llm.load_predictor()
     predictor = "" if llm.paths.predictor is None else ", predictor"
-    print(f"good: encoder, decoder, tokenizer{predictor} are whole and fit together", flush=True)
+    render.show(f"good: encoder, decoder, tokenizer{predictor} are whole and fit together")
     if run:
         _compare(llm)
     return 0
@@ -190,14 +190,14 @@ def _check_hashes(request: ModelRequest, quiet: bool) -> None:
     files = damage.cached_files(resolve(request, watcher=watcher))
     found = _damages(files, quiet)
     for each in found:
-        print(f"wrong: {each}", flush=True)
+        render.show(f"wrong: {each}")
     if found:
         raise CheckpointError(
             f"{found[0].file.path} is not what the Hub stated; "
             f"`sonar-llm models pull --repair {request.model}` gets it again"
         )
     if files:
-        print(f"good: {counted(len(files), 'file')} from the Hub are what it stated", flush=True)
+        render.show(f"good: {counted(len(files), 'file')} from the Hub are what it stated")
 
 
 def _remove_damaged(names: tuple[str, ...], quiet: bool) -> None:
@@ -242,9 +242,9 @@ def _compare(llm: SonarLLM) -> None:
     for each in verify.checks(llm.codec, verify.SONAR):
         wrong += not each.met
         if each.met:
-            print(f"good: {each.what} is {each.found}", flush=True)
+            render.show(f"good: {each.what} is {each.found}")
         else:
-            print(f"wrong: {each.what} is {each.found}, but should be {each.expected}", flush=True)
+            render.show(f"wrong: {each.what} is {each.found}, but should be {each.expected}")
     if wrong:
         raise CheckpointError(
             f"{llm.paths.encoder} and {llm.paths.decoder} do not do what SONAR's published weights "

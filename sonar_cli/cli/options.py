@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from sonar_cli.cli.declare import Decorator, group, option, together
-from sonar_cli.cli.parameters import count_or_auto
+from sonar_cli.cli.parameters import Whole, count_or_auto
 from sonar_cli.options import (
     DTYPES,
     GenerationOptions,
@@ -24,6 +24,8 @@ from sonar_cli.options import (
 DEFAULTS = GenerationOptions()
 # Far beyond what a search gains from, and not yet beyond what memory holds.
 MOST_BEAMS = 100
+# More than that many threads crash PyTorch on some machines.
+MOST_THREADS = 1024
 
 
 MODEL = "Model"
@@ -58,10 +60,10 @@ MACHINE = "Machine"
 device = together(
     option(
         "--device", section=MACHINE, default="auto", show_default=True,
-        metavar="auto|cpu|cuda[:N]", help="Where the models run.",
+        metavar="auto|cpu|cuda[:N]|mps", help="Where the models run.",
     ),
     option(
-        "--threads", section=MACHINE, type=click.IntRange(1), metavar="N",
+        "--threads", section=MACHINE, type=Whole(1, MOST_THREADS), metavar="N",
         help="CPU threads (default: torch's own choice).",
     ),
 )  # fmt: skip
@@ -85,19 +87,13 @@ def _reading(
 
 NEXT = "What comes next"
 TEXT = "Text"
-text = group(
-    "reading",
-    _reading,
-    option(
-        "--input-format", section=TEXT, default="auto", show_default=True,
-        type=click.Choice(get_args(InputFormat)),
-        help="auto: by the name and the look of it. jsonl: a text a line, in objects with a "
-        '"text".',
-    ),
-    option(
-        "--encoding", section=TEXT, metavar="NAME",
-        help="Character set of the file (default: UTF-8, or what its bytes declare).",
-    ),
+input_format = option(
+    "--input-format", section=TEXT, default="auto", show_default=True,
+    type=click.Choice(get_args(InputFormat)),
+    help="auto: by the name and the look of it. jsonl: a text a line, in objects with a "
+    '"text".',
+)  # fmt: skip
+splitting = together(
     option(
         "--split", section=TEXT, default="auto", show_default=True,
         type=click.Choice(get_args(SplitMode)),
@@ -109,6 +105,16 @@ text = group(
         help="FLORES-200 code of the text.",
     ),
 )  # fmt: skip
+text = group(
+    "reading",
+    _reading,
+    input_format,
+    option(
+        "--encoding", section=TEXT, metavar="NAME",
+        help="Character set of the file (default: UTF-8, or what its bytes declare).",
+    ),
+    splitting,
+)  # fmt: skip
 reencode = option(
     "--reencode/--no-reencode", section=NEXT, default=None,
     help="What goes on: the sentence that was written, encoded again (default for SONAR-LLM), or "
@@ -116,7 +122,7 @@ reencode = option(
 )  # fmt: skip
 beam_size = option(
     "--beam-size", section=TEXT, default=DEFAULTS.beam_size, show_default=True,
-    type=click.IntRange(1, MOST_BEAMS), metavar="N", help="Beam of the decoder.",
+    type=Whole(1, MOST_BEAMS), metavar="N", help="Beam of the decoder.",
 )  # fmt: skip
 target_langs = option(
     "--target-lang", "target_langs", section=TEXT, multiple=True, metavar="CODE",
@@ -127,7 +133,7 @@ decoding = together(
     beam_size,
     option(
         "--max-tokens", section=TEXT, default=DEFAULTS.max_tokens, show_default=True,
-        type=click.IntRange(3), metavar="N",
+        type=Whole(3), metavar="N",
         help="Longest sentence written, two prefix tokens included.",
     ),
 )  # fmt: skip
@@ -172,18 +178,16 @@ file = option(
     "-o", "--output", section=OUTPUT, type=click.Path(dir_okay=False), metavar="FILE",
     help="Write there instead of stdout (-: stdout).",
 )  # fmt: skip
-output = group(
-    "output",
-    _output,
-    format_,
-    file,
-    quiet,
-    option("-v", "--verbose", section=OUTPUT, is_flag=True, help="Say more on stderr."),
-)
+verbose = option("-v", "--verbose", section=OUTPUT, is_flag=True, help="Say more on stderr.")
+output = group("output", _output, format_, file, quiet, verbose)
+
+
+def report_format(command: str, help: str) -> Decorator[Any]:
+    """Declare the --format of a report."""
+    return _format(("text", "json", "jsonl"), help, command)
 
 
 def report(command: str, file: Decorator[Any] = file) -> Decorator[Any]:
     """Declare where a report goes, and as what; `file` declares the option --output."""
-    help = "Tables, one JSON object, or one JSON object a line."
-    format_ = _format(("text", "json", "jsonl"), help, command)
+    format_ = report_format(command, "Tables, one JSON object, or one JSON object a line.")
     return group("output", _output, format_, file, quiet)

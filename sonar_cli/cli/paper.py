@@ -22,10 +22,13 @@ _place = option(
 
 @click.command("paper", cls=Command, short_help="Compare the paper's four systems.")
 @option(
-    "--terms", metavar="NAME|FILE",
+    "--terms", metavar="NAME|FILE", instead_of="small",
     help="On which terms: full, small, tiny or a TOML file (default: full).",
 )  # fmt: skip
-@option("--small", is_flag=True, help="--terms small: at most half an hour on two cores.")
+@option(
+    "--small", is_flag=True, instead_of="terms",
+    help="--terms small: at most half an hour on two cores.",
+)  # fmt: skip
 @option(
     "--texts", metavar="PATH", envvar="SONAR_LLM_PAPER_TEXTS",
     help="Train and measure on these texts: a file, a folder or a glob.",
@@ -75,14 +78,15 @@ def paper(
 
     if draw is not None:
         for file in render.draw_comparison(draw, Path(output.path or draw.parent)):
-            print(file)
+            render.show(str(file))
         return 0
     from sonar_cli.cli import comparisons
 
     if small and terms is not None:
         raise UsageError("--small is --terms small; give one of them")
     asked = comparisons.asked("small" if small else terms or "full", texts, test, codec_from, seeds)
-    found = comparisons.compare(asked, runs, device, threads, output.quiet)
-    with render.opened(output.path) as out:
+    read = [each for each in (terms, texts, test) if each]
+    with render.opened(output.path, read) as out:
+        found = comparisons.compare(asked, runs, device, threads, output.quiet)
         render.print_report(found, output.format, out)
     return 0

@@ -9,6 +9,8 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+import click
+
 from sonar_cli import render
 from sonar_cli.cores import cores
 from sonar_cli.errors import SonarError, UsageError, counted
@@ -31,6 +33,23 @@ def names(files: tuple[str, ...]) -> list[str]:
     return found
 
 
+def read_by(request: ModelRequest | None, *files: str) -> list[str]:
+    """Return the names of the files that are read, which no output may take the place of."""
+    if request is None:
+        return list(files)
+    parts = (request.config, request.encoder, request.decoder, request.tokenizer)
+    return [*files, request.model, *(each for each in parts if each)]
+
+
+def end(failed: bool) -> None:
+    """End the command with status 1 if something `failed`, which has been said.
+
+    Within `render.opened` a file that nothing was written to then stays as it was.
+    """
+    if failed:
+        click.get_current_context().exit(1)
+
+
 class Texts:
     """The texts of the files that are named, read one by one as they are asked for.
 
@@ -42,7 +61,8 @@ class Texts:
         from sonar_cli.text.inputs import read_texts
 
         self.failed = False
-        texts = read_texts(names(files), options, self._failed)
+        self.names = names(files)
+        texts = read_texts(self.names, options, self.leave_out)
         first = list(islice(texts, 2))
         self.empty, self.several = not first, len(first) > 1
         self._texts = chain(first, texts)
@@ -50,7 +70,8 @@ class Texts:
     def __iter__(self) -> Iterator[Text]:
         return self._texts
 
-    def _failed(self, error: SonarError) -> None:
+    def leave_out(self, error: SonarError) -> None:
+        """Say what is wrong with a text, and go on with the others."""
         render.say(str(error))
         self.failed = True
 
@@ -61,13 +82,9 @@ def open_model(
     """Load a model; what it has to tell is said on stderr, each line once."""
     from sonar_cli.api import SonarLLM
 
-    if request.embedded and runtime.threads is None:
-        # Its matrices are too small to be shared: threads would mostly wait for one another, and
-        # much longer where another process has their core. Batches of its sentences are not.
-        runtime = replace(runtime, threads=1, workers=cores())
     return SonarLLM.open(
         request,
-        runtime,
+        fitting(request, runtime),
         predictor=predictor,
         display=watcher(output).display,
         notify=render.Notices(not output.quiet),
@@ -80,6 +97,15 @@ def watcher(output: OutputOptions) -> Watcher:
     from sonar_cli.hub.download import Watcher
 
     return Watcher(render.Notices(not output.quiet), partial(render.downloads, output.quiet))
+
+
+def fitting(request: ModelRequest, runtime: Runtime) -> Runtime:
+    """Return how a model runs best where its threads are left open."""
+    if request.embedded and runtime.threads is None:
+        # Its matrices are too small to be shared: threads would mostly wait for one another, and
+        # much longer where another process has their core. Batches of its sentences are not.
+        return replace(runtime, threads=1, workers=cores())
+    return runtime
 
 
 def report_cut(count: int, output: OutputOptions) -> None:

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from sonar_cli.summary.document import Document
     from sonar_cli.text.inputs import Text
 
-# Characters of texts that are read together at most.
-_TOGETHER = 1 << 16
-
 
 @click.command(cls=Command, short_help="Sum up each text in a few sentences.")
 @argument("files", nargs=-1, metavar=session.FILES, help=session.FILES_HELP)
@@ -76,11 +73,12 @@ def summarize(
     texts = session.Texts(files, reading)
     if texts.empty:
         return 1
-    llm = session.open_model(request, runtime, output, may_write(request.model, summary))
-    llm.check_languages(summary.source_lang, *summary.target_langs)
-    llm.summary_training(summary)
     failed = False
-    with render.opened(output.path) as out, _opened(cache, output) as store:
+    read = session.read_by(request, *texts.names)
+    with render.opened(output.path, read) as out, _opened(cache, output) as store:
+        llm = session.open_model(request, runtime, output, may_write(request.model, summary))
+        llm.check_languages(summary.source_lang, *summary.target_langs)
+        llm.summary_training(summary)
         shown = render.Summaries(
             out, output.format, cite=cite, headings=keep_headings, langs=summary.target_langs
         )
@@ -94,7 +92,8 @@ def summarize(
                 failed = True
             else:
                 shown.write(each.name, found)
-    return 1 if failed or texts.failed else 0
+        session.end(failed or texts.failed)
+    return 0
 
 
 def _read(
@@ -106,32 +105,13 @@ def _read(
 ) -> Iterator[tuple[Text, Document | SonarError]]:
     """Yield each text and what was read of it; short ones are read together."""
     from sonar_cli import render
+    from sonar_cli.text.inputs import together
 
-    for some in _together(texts):
+    for some in together(texts):
         length = sum(len(each.content) for each in some)
         with render.bar(length, "reading", output.quiet) as on_read:
             found = llm.read(some, options, cache=store, on_read=on_read)
         yield from zip(some, found, strict=True)
-
-
-def _together(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """Yield lists of texts, each of one or of `_TOGETHER` characters at most.
-
-    >>> from sonar_cli.text.inputs import Text
-    >>> texts = [Text(name, "x" * length) for name, length in zip("abc", (9, 9, _TOGETHER))]
-    >>> [[each.name for each in some] for some in _together(texts)]
-    [['a', 'b'], ['c']]
-    """
-    some: list[Text] = []
-    length = 0
-    for each in texts:
-        if some and length + len(each.content) > _TOGETHER:
-            yield some
-            some, length = [], 0
-        some.append(each)
-        length += len(each.content)
-    if some:
-        yield some
 
 
 def _summary(
@@ -161,7 +141,8 @@ def _opened(asked: CacheOptions, output: OutputOptions) -> Iterator[VectorCache 
     with ExitStack() as stack:
         store = None
         try:
-            store = stack.enter_context(cache.opened(folder, asked.mebibytes << 20))
+            told = render.Notices(not output.quiet)
+            store = stack.enter_context(cache.opened(folder, asked.mebibytes << 20, told))
         except CacheError as error:
             if not output.quiet:
                 render.say(f"no cache of vectors in {folder} ({error}); going on without it")

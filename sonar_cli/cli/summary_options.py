@@ -8,7 +8,7 @@ import click
 
 from sonar_cli.cli.declare import group, option, together
 from sonar_cli.cli.options import CACHE, cache_dir
-from sonar_cli.cli.parameters import Number, percent
+from sonar_cli.cli.parameters import Number, Whole, percent
 from sonar_cli.options import CacheOptions, SummaryOptions
 
 SUMMARY = "What the summary is"
@@ -16,7 +16,7 @@ summary = group(
     "summary",
     SummaryOptions,
     option(
-        "-n", "--sentences", section=SUMMARY, type=click.IntRange(1), metavar="N",
+        "-n", "--sentences", section=SUMMARY, type=Whole(1), metavar="N",
         instead_of="share",
         help="How many sentences at most (default: 5).",
     ),
@@ -38,7 +38,7 @@ summary = group(
         help="hybrid: how much of a new sentence its nearest sentences in the text must say.",
     ),
     option(
-        "--context", section=SUMMARY, type=click.IntRange(1), metavar="N",
+        "--context", section=SUMMARY, type=Whole(1), metavar="N",
         help="How many sentences the model is shown at once (default: as it was trained).",
     ),
     option(
@@ -67,7 +67,7 @@ def _cache(cache: bool, cache_size: int, cache_dir: Path | None) -> CacheOptions
 
 
 _cache_size = option(
-    "--cache-size", section=CACHE, default=1024, show_default=True, type=click.IntRange(1),
+    "--cache-size", section=CACHE, default=1024, show_default=True, type=Whole(1),
     metavar="MB", help="How large the cache of vectors may grow.",
 )  # fmt: skip
 cache = group(

@@ -8,7 +8,9 @@ import click
 
 from sonar_cli.cli.declare import Command, argument, option
 from sonar_cli.cli.options import device, quiet
+from sonar_cli.cli.parameters import Whole
 from sonar_cli.errors import UsageError
+from sonar_cli.options import RANGES
 
 MINI = "mini"
 
@@ -38,7 +40,7 @@ MINI = "mini"
     help="Print parameters, tokens, FLOPs, memory and time, from a few steps; keep nothing.",
 )  # fmt: skip
 @option(
-    "--seed", type=click.IntRange(0), metavar="N", envvar="SONAR_LLM_TRAIN_SEED",
+    "--seed", type=Whole(0, most=RANGES["seed"][1]), metavar="N", envvar="SONAR_LLM_TRAIN_SEED",
     help="Of the texts, the first weights and the order of batches (default: the recipe's, or 0).",
 )  # fmt: skip
 @option(
@@ -79,7 +81,7 @@ def train(
 
     read = recipes.read(name, changes, seed)
     if show:
-        print(read.toml(), end="")
+        render.show(read.toml().rstrip("\n"))
     elif dry_run:
         render.print_record(training.dry_run(read, device, threads), "text")
     else:

@@ -37,7 +37,7 @@ def run(recipe: AnyRecipe, out: Path, place: Place, resume: bool) -> None:
         model = _train_system(recipe, out, place, resume)
     if not first_of_launch():
         return
-    print(model)
+    render.show(str(model))
     title = f"{out.resolve().name} ({recipe.system})"
     terminal = place.progress and sys.stderr.isatty()
     logs = [(log, name) for log, name in _logs(recipe, out) if log.exists()]

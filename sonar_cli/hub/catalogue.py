@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from sonar_cli.errors import CheckpointError
+from sonar_cli.model.disk import is_there, quoted
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import read_json
+from sonar_cli.model.values import field
 from sonar_cli.options import SplitMode
 
 FAR_FROM_MINI = (
@@ -90,28 +93,29 @@ def summary_training(model: str, predictor: Path | None = None) -> SummaryTraini
     """Return how a model was trained to write summaries, or None if it was not.
 
     This is known from the catalogue for published models, and from the config.json in the folder
-    `predictor` for others. Raises CheckpointError if that file is not JSON.
+    `predictor` for others. Raises CheckpointError if that file is not JSON, or has no sentence or
+    number where one belongs.
     """
     if found := published(model):
         return SummaryTraining() if found.summaries else None
-    if predictor is None or not (predictor / CONFIG).is_file():
+    if predictor is None or not is_there(config := predictor / CONFIG):
         return None
-    raw = read_json(predictor / CONFIG)
-    if (cue := raw.get("summary_cue")) is None:
-        return None
-    return SummaryTraining(cue, raw.get("trained_len"))
+    raw = read_json(config)
+    cue, context = (_value(name, raw, config) for name in ("summary_cue", "trained_len"))
+    return None if cue is None else SummaryTraining(cue, context)
 
 
 def repeat_threshold(model: str, config: Path | None = None) -> float | None:
     """Return the cosine at which a model that is known to repeat itself is stopped, else None.
 
     This is known from the catalogue for published models, and from their config.json for others.
+    Raises CheckpointError if that is not JSON, or has no number from -1 to 2 there.
     """
     if found := published(model):
         return found.repeat_threshold
-    if config is None or not config.is_file():
+    if config is None or not is_there(config):
         return None
-    return read_json(config).get("repeat_threshold")
+    return _value("repeat_threshold", read_json(config), config)
 
 
 def trained_split(model: str, config: Path | None = None) -> SplitMode:
@@ -126,11 +130,19 @@ def trained_split(model: str, config: Path | None = None) -> SplitMode:
     """
     if found := published(model):
         return found.split
-    if config is None or not config.is_file():
+    if config is None or not is_there(config):
         return "rules"
     raw = read_json(config)
     split = raw.get("split", "punkt" if "system" not in raw and "llama_config" in raw else "rules")
     if split not in get_args(SplitMode):
         known = ", ".join(get_args(SplitMode)[1:])
-        raise CheckpointError(f"{config}: unknown split {split!r}; known are {known}")
+        raise CheckpointError(f"{config}: unknown split {quoted(split)}; known are {known}")
     return split
+
+
+def _value(name: str, raw: Mapping[str, Any], config: Path) -> Any:
+    """Return a field of a config.json, None if it is not given; CheckpointError if it is wrong."""
+    try:
+        return field(name, raw, default=None)
+    except ValueError as error:
+        raise CheckpointError(f"{config}: {error}") from None

@@ -26,7 +26,7 @@ from sonar_cli.model.names import (
     TOKENIZER_JSON,
     WEIGHTS,
 )
-from sonar_cli.model.shapes import read_json
+from sonar_cli.model.weights import shards
 from sonar_cli.options import MINI
 
 # Told which file is coming and how many bytes of all files are here.
@@ -47,6 +47,13 @@ class Watcher:
 
     notify: Notify = lambda line: None
     display: Display = unseen
+
+
+def is_offline() -> bool:
+    """Tell whether HF_HUB_OFFLINE forbids downloads."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
 
 
 class Hub:
@@ -123,7 +130,6 @@ class Hub:
 
     def _weights(self, repository: str, name: str) -> Path:
         """Return the file of weights, or the index of its shards after getting all of them."""
-        from sonar_cli.model.files import locate
 
         try:
             return self._file(repository, name)
@@ -131,7 +137,7 @@ class Hub:
             if name not in WEIGHTS:
                 raise
             index = self._file(repository, f"{name}.index.json")
-        for shard in locate(index.parent):
+        for shard in shards(index):
             self._file(repository, shard.name)
         return index
 
@@ -167,9 +173,7 @@ class Hub:
             return found
         if waiting := self.missing.get((repository, name)):
             return waiting.place
-        from huggingface_hub import constants
-
-        if self.offline or constants.HF_HUB_OFFLINE:
+        if self.offline or is_offline():
             forbidden = "--offline" if self.offline else "HF_HUB_OFFLINE"
             raise DownloadError(
                 f"{repository} is not in the cache and {forbidden} forbids asking for it; run "
@@ -191,8 +195,3 @@ def _following(show: Shown, label: str, before: int) -> transfer.OnBytes:
     """Return what is told of a file's bytes, and shows them behind those of the files before."""
     show(label, before)
     return lambda count: show(label, before + count)
-
-
-def shards(index: Path) -> list[Path]:
-    """Return the files that an index of weights lists."""
-    return [index.parent / shard for shard in set(read_json(index)["weight_map"].values())]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from sonar_cli.model.disk import require_regular
+
 # The Hub states a SHA-256 of large files and git's SHA-1 of small ones; others state other things.
 SHA256, GIT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 # Bytes read at a time.
@@ -50,6 +52,7 @@ def sha256(path: Path) -> str:
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
+    require_regular(path)
     with path.open("rb") as opened:
         while piece := opened.read(_PIECE):
             yield piece

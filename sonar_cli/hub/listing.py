@@ -13,9 +13,9 @@ from sonar_cli.hub.catalogue import (
     SONAR_TERMS,
     summary_training,
 )
-from sonar_cli.hub.download import shards
 from sonar_cli.hub.resolve import parts_here
 from sonar_cli.model.names import CONFIG, LANGUAGE_FILES, WEIGHTS
+from sonar_cli.model.weights import locate
 from sonar_cli.options import MINI
 
 
@@ -75,11 +75,8 @@ def _published(name: str) -> KnownModel:
 def _files(part: str, path: Path) -> Iterator[Path]:
     """Yield the files of a part that are read."""
     folder = path if path.is_dir() else path.parent
-    names = [*LANGUAGE_FILES] if part == "tokenizer" else [CONFIG]
-    if path.is_dir():
-        weights = next((name for name in WEIGHTS if (path / name).exists()), None)
-        index = next((path / f"{name}.index.json" for name in WEIGHTS), path)
-        found = [path / weights] if weights else [index, *shards(index)]
-    else:
-        found = [path]
-    yield from (file for file in (*found, *(folder / name for name in names)) if file.is_file())
+    names = [CONFIG, *(f"{name}.index.json" for name in WEIGHTS)]
+    if part == "tokenizer":
+        names = [*LANGUAGE_FILES]
+    beside = (folder / name for name in names)
+    yield from (file for file in (*locate(path), *beside) if file.is_file())

@@ -14,8 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sonar_cli.errors import CheckpointError
 from sonar_cli.hub import hashes
 from sonar_cli.hub.store import Stated
+from sonar_cli.model.shapes import read_json
 
 # Version of the file's contents; a file of another one is begun anew.
 _FORMAT = 1
@@ -75,13 +77,11 @@ def models() -> dict[str, dict[str, str]]:
 
 
 def _read() -> dict[str, Any]:
-    try:
-        found = json.loads(path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        return {"format": _FORMAT, "files": {}, "models": {}}
-    return found
+    with suppress(CheckpointError):
+        found = read_json(path())
+        if found.get("format") == _FORMAT:
+            return found
+    return {"format": _FORMAT, "files": {}, "models": {}}
 
 
 def _change(change: Callable[[dict[str, Any]], None]) -> None:

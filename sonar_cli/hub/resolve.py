@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sonar_cli.errors import DownloadError, UsageError
+from sonar_cli.errors import CheckpointError, DownloadError, UsageError
 from sonar_cli.hub.catalogue import (
     EMBEDDED,
     META_SONAR,
@@ -19,6 +19,7 @@ from sonar_cli.hub.catalogue import (
     published,
 )
 from sonar_cli.hub.download import Hub, Watcher
+from sonar_cli.model.disk import is_there, require_regular
 from sonar_cli.model.names import CONFIG, META_WEIGHTS, TOKENIZER_FILES
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
 
@@ -78,7 +79,7 @@ def parts_here(model: str) -> dict[str, Path | None]:
     for part, find in ways.items():
         try:
             found[part] = find()
-        except DownloadError:
+        except (CheckpointError, DownloadError):
             found[part] = None
     return found
 
@@ -142,13 +143,15 @@ def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | No
             return None, path  # a codec alone
         whole = (path / "predictor").is_dir()
         folder = path / "predictor" if whole else path
-        if not ((folder / CONFIG).is_file() or request.config):
+        if not (is_there(folder / CONFIG) or request.config):
             raise UsageError(f"{model} holds no {CONFIG}; it is no model (or give --config FILE)")
         return folder, path if whole else path.parent
     if path.is_file():
         if request.config is None:
             raise UsageError(f"{model} is a bare checkpoint; give its JSON with --config FILE")
         return path, path.parent
+    if path.exists():
+        require_regular(path)
     if _is_path(model):
         raise UsageError(f"{model}: no such folder or file")
     repository = repository_of(model)

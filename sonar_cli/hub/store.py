@@ -56,10 +56,21 @@ class Stated:
 
 
 def cache() -> Path:
-    """Return the folder of the library's cache."""
+    """Return the folder of the library's cache, which may not be there yet."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
+
+
+def size() -> int:
+    """Return how many bytes the files in the cache have, of all programs."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        return scan_cache_dir(cache()).size_on_disk
+    except CacheNotFound:
+        return 0
 
 
 def folder(repository: str) -> Path:

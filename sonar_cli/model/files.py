@@ -4,50 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from safetensors import safe_open
+from torch import Tensor, nn
 
 from sonar_cli.errors import CheckpointError
-from sonar_cli.model.names import WEIGHTS
-from sonar_cli.model.shapes import read_json
-
-_BROKEN = (
-    SafetensorError,
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    OSError,  # from mapping a file that is shorter than its header says
-)
-
-
-def locate(path: Path) -> list[Path]:
-    """Return the weight files of a checkpoint: the file itself, or what its directory holds.
-
-    A directory holds model.safetensors or pytorch_model.bin, whole or in shards that an
-    `*.index.json` lists, or exactly one *.pt. Raises CheckpointError otherwise.
-    """
-    if not path.exists():
-        raise CheckpointError(f"no checkpoint at {path}; check the path")
-    if not path.is_dir():
-        return [path]
-    for name in WEIGHTS:
-        if (path / name).is_file():
-            return [path / name]
-        index = path / f"{name}.index.json"
-        if index.is_file():
-            shards = sorted(set(read_json(index).get("weight_map", {}).values()))
-            return [path / shard for shard in shards]
-    loose = sorted(path.glob("*.pt"))
-    if len(loose) == 1:
-        return loose
-    raise CheckpointError(f"{path} holds neither {' nor '.join(WEIGHTS)}; name the file itself")
+from sonar_cli.model.disk import opened, shown
+from sonar_cli.model.pickles import load_pickled
+from sonar_cli.model.weights import locate
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
@@ -61,6 +30,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     container = None
     for file in locate(path):
         found, container = _read_file(file)
+        if twice := sorted(found.keys() & tensors.keys()):
+            raise CheckpointError(f"{file} holds {shown(twice[0])}, as another shard does")
         tensors.update(found)
     return tensors, container
 
@@ -93,52 +64,52 @@ def _is_mapped_file(start: int, end: int) -> bool:
 
 
 def _read_file(file: Path) -> tuple[dict[str, Tensor], str | None]:
+    with opened(file):
+        pass  # the libraries tell less of a file that cannot be opened
     try:
-        if file.suffix == ".safetensors":
-            with safe_open(str(file), framework="pt") as opened:
-                return {name: opened.get_tensor(name) for name in opened.keys()}, None  # noqa: SIM118
-        return _unwrap(_torch_load(file), file)
-    except FileNotFoundError:
-        raise CheckpointError(f"no checkpoint file {file}; is the download complete?") from None
-    except _BROKEN as error:
-        reason = _reason(error)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, which are no words for users
+            found, container = _contents(file)
+    except CheckpointError:
+        raise
+    except Exception as error:  # the libraries raise whatever damaged bytes happen to cause
+        if isinstance(error, MemoryError) or "allocate" in str(error):
+            raise CheckpointError(
+                f"{file} takes more memory than there is: it is damaged, or too large for this "
+                "machine"
+            ) from error
         raise CheckpointError(
-            f"{file} is truncated or not a checkpoint ({reason[:120]}); get it again"
+            f"{file} is truncated or not a checkpoint{_reason(error)}; get it again"
         ) from error
+    return {name: _plain(file, name, tensor) for name, tensor in found.items()}, container
+
+
+def _contents(file: Path) -> tuple[dict[str, Tensor], str | None]:
+    if file.suffix == ".safetensors":
+        with safe_open(str(file), framework="pt") as weights:
+            return {name: weights.get_tensor(name) for name in weights.keys()}, None  # noqa: SIM118
+    return _unwrap(load_pickled(file), file)
 
 
 def _reason(error: Exception) -> str:
     if unsupported := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
-        return f"it holds a {unsupported[1]}, not only tensors"
-    return (str(error).strip().splitlines() or ["empty file"])[0]
+        return f" (it holds a {shown(unsupported[1])}, not only tensors)"
+    return ""
 
 
-def _torch_load(file: Path) -> Any:
-    # Mapping needs the zip format of torch >= 1.6; older files are read whole.
-    with file.open("rb") as opened:
-        zipped = opened.read(2) == b"PK"
-    with torch.serialization.safe_globals(_STAND_INS):
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
+def _plain(file: Path, name: str, tensor: Tensor) -> Tensor:
+    """Return a tensor whose numbers all lie one behind the other, copied if they do not.
 
-
-def _stand_in(module: str, name: str) -> type:
-    """Return a class of that name that accepts any arguments and state, and ignores them."""
-    body = {
-        "__module__": module,
-        "__init__": lambda self, *_: None,
-        "__setstate__": lambda self, _: None,
-    }
-    return type(name, (), body)
-
-
-# The authors' training script saves NumPy's random state beside the weights. It is not needed here,
-# but torch can read the rest of the file only if it knows classes of these names.
-_STAND_INS: list[Any] = [
-    _stand_in("numpy", "ndarray"),
-    _stand_in("numpy", "dtype"),
-    _stand_in("numpy.core.multiarray", "_reconstruct"),  # NumPy 1
-    _stand_in("numpy._core.multiarray", "_reconstruct"),  # NumPy 2
-]
+    Raises CheckpointError for a tensor of another kind, or of more numbers than are stored.
+    """
+    dense = type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided
+    if not dense or tensor.device.type != "cpu" or tensor.is_quantized:
+        raise CheckpointError(f"{file}: {shown(name)} is no plain tensor; get it again")
+    if tensor.nbytes > tensor.untyped_storage().nbytes():
+        raise CheckpointError(
+            f"{file}: {shown(name)} has more numbers than are stored of it; get it again"
+        )
+    return tensor.contiguous()
 
 
 def _unwrap(loaded: Any, file: Path) -> tuple[dict[str, Tensor], str | None]:

@@ -20,7 +20,7 @@ from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.fast.groups import SMALLEST, Make, join, joined_bias, replace
 from sonar_cli.model.fast.int8 import Int8Linear, quantize
 from sonar_cli.model.fast.int8_file import Notify, quantized
-from sonar_cli.model.fast.packed import PackedLinear, can_pack
+from sonar_cli.model.fast.packed import PackedLinear, PacksLater, can_pack
 from sonar_cli.model.formats.codec import (
     decoder_to_fairseq2,
     encoder_to_fairseq2,
@@ -149,12 +149,19 @@ def load_predictor(
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of auto, cpu or cuda[:N]. Raises UsageError if it is not available."""
+    """Return the device of auto, cpu, cuda[:N] or mps. Raises UsageError if it is not available.
+
+    auto is CUDA where there is any, or else the CPU; mps, a Mac's GPU, is taken by its name alone.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise UsageError("this torch or this machine has no mps device; use --device cpu")
+        return torch.device("mps")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise UsageError(f"unknown device {name!r}; use auto, cpu or cuda[:N]")
+        raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda[:N] or mps")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"there is no device {name} here ({torch.cuda.device_count()} CUDA devices); "
@@ -203,6 +210,14 @@ def prepare(model: Module, dtype: str = "auto", smallest: int | None = None) -> 
     return model
 
 
+def pack_weights(owner: object) -> None:
+    """Pack at once the weights of a codec's or a system's models that are packed after some use."""
+    models = [each for each in vars(owner).values() if isinstance(each, nn.Module)]
+    for part in (part for model in models for part in model.modules()):
+        if isinstance(part, PacksLater):
+            part.pack()
+
+
 def _load(
     model: Callable[[Shape], Module],
     source: Path,
@@ -218,6 +233,7 @@ def _load(
     if runtime.dtype == "int8" and device.type != "cpu":
         raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")
     built = build(model, *read, device, dtype)
+    built.source = str(source)  # type: ignore[assignment]  # for messages
     if runtime.dtype == "int8":
         quantized(built, source, notify)
         return built

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from sonar_cli.errors import CheckpointError
+from sonar_cli.errors import CheckpointError, UsageError
+from sonar_cli.model.disk import MOST_JSON, is_there, quoted, read_whole, shown
 from sonar_cli.model.names import CONFIG
-from sonar_cli.options import PLAIN, Drawing
+from sonar_cli.model.values import field as value
+from sonar_cli.model.values import table, whole
+from sonar_cli.options import PLAIN, RANGES, Drawing
 
 # The kind of the published systems, and the one that has no vectors.
 SONAR_LLM, TOKEN_LLM = "sonar-llm", "llm"
@@ -19,6 +23,8 @@ RUN_DTYPE = "run_dtype"
 # The most tokens of a sentence in SONAR's encoder and in its decoder.
 ENCODER_MAX_LEN = 514
 DECODER_MAX_LEN = 512
+# Seeds fit in 64 bits, of which one is the sign.
+_MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -127,22 +133,44 @@ def system_kind(raw: Mapping[str, Any]) -> str:
 
 
 def run_dtype(path: Path) -> str:
-    """Return the number format that a model's folder asks to run in, float32 if it says nothing."""
+    """Return the number format that a model's folder asks to run in, float32 if it says nothing.
+
+    Raises CheckpointError for another one than float32 and bfloat16.
+    """
     config = path / CONFIG
-    return str(read_json(config).get(RUN_DTYPE, "float32")) if config.is_file() else "float32"
+    if not is_there(config):
+        return "float32"
+    found = read_json(config).get(RUN_DTYPE, "float32")
+    if found not in ("float32", "bfloat16"):
+        raise CheckpointError(
+            f"{config}: {RUN_DTYPE} is {quoted(found)}, neither 'float32' nor 'bfloat16'"
+        )
+    return str(found)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises CheckpointError if the file is missing or holds anything else."""
+def read_json(path: Path, most: int = MOST_JSON) -> dict[str, Any]:
+    """Read a JSON object from a regular file of at most `most` bytes.
+
+    Raises CheckpointError if the file is missing or holds anything else.
+    """
+    if not os.path.exists(path):
+        raise CheckpointError(f"no config at {path}; check the path")
+    raw = read_whole(path, most)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"no config at {path}; check the path") from None
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is not a JSON file: {error}") from error
-    if not isinstance(raw, dict):
+        found = json.loads(raw.decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        why = f"see line {error.lineno}, character {error.colno}"
+    except UnicodeDecodeError as error:
+        why = f"byte {error.start} is not UTF-8"
+    except ValueError:
+        why = "it has a number of thousands of digits"
+    except RecursionError:
+        why = "it is nested too deep"
+    else:
+        if isinstance(found, dict):
+            return found
         raise CheckpointError(f"{path} does not hold a JSON object")
-    return raw
+    raise CheckpointError(f"{path} is not a JSON file: {why}")
 
 
 def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
@@ -153,47 +181,89 @@ def predictor_config(raw: Mapping[str, Any]) -> PredictorConfig:
     >>> predictor_config({"llama_config": small, "embed_dim": 32}).head_dim
     16
 
-    Raises KeyError with the first field that is missing, and ValueError for a rotary scaling other
-    than "llama3" or an activation other than SiLU.
+    Raises KeyError with the first field that is missing, and ValueError for a value that no model
+    has, a rotary scaling other than "llama3" or an activation other than SiLU.
     """
-    llama = raw["llama_config"]
+    if "llama_config" not in raw:
+        raise KeyError("llama_config")
+    llama = table(raw, "llama_config")
     # "swish" is another name of the same function.
     if (activation := llama.get("hidden_act", "silu")) not in ("silu", "swish"):
-        raise ValueError(f"hidden_act {activation!r} is not supported, only 'silu'")
+        raise ValueError(f"hidden_act {quoted(activation)} is not supported, only 'silu'")
     # transformers 5 has all rotary settings in one object, earlier ones in two fields.
-    rope = {
-        "rope_theta": llama.get("rope_theta", 10_000.0),
-        **(llama.get("rope_parameters") or llama.get("rope_scaling") or {}),
-    }
-    heads = int(llama["num_attention_heads"])
-    hidden = int(llama["hidden_size"])
-    return PredictorConfig(
-        embed_dim=int(raw.get("embed_dim", 1024)),
+    scaling = table(llama, "rope_parameters") or table(llama, "rope_scaling")
+    rope = {"rope_theta": llama.get("rope_theta"), **scaling}
+    heads = value("heads", llama, "num_attention_heads")
+    hidden = value("hidden", llama, "hidden_size")
+    config = PredictorConfig(
+        embed_dim=value("embed_dim", raw, default=1024),
         hidden=hidden,
-        ffn=int(llama["intermediate_size"]),
-        layers=int(llama["num_hidden_layers"]),
+        ffn=value("ffn", llama, "intermediate_size"),
+        layers=value("layers", llama, "num_hidden_layers"),
         heads=heads,
-        kv_heads=int(llama.get("num_key_value_heads") or heads),
-        head_dim=int(llama.get("head_dim") or hidden // heads),
-        rms_eps=float(llama.get("rms_norm_eps", 1e-6)),
-        rope_theta=float(rope["rope_theta"]),
-        rope_scaling=_rope_scaling(rope),
-        add_begin=bool(raw.get("add_begin", False)),
-        drawing=Drawing(**raw.get("drawing", {})),
-        summary_cue=raw.get("summary_cue"),
-        trained_len=raw.get("trained_len"),
+        kv_heads=value("kv_heads", llama, "num_key_value_heads", heads),
+        head_dim=value("head_dim", llama, default=hidden // heads),
+        rms_eps=value("rms_eps", llama, "rms_norm_eps", 1e-6),
+        rope_theta=value("rope_theta", rope, default=10_000.0),
+        rope_scaling=_published_scaling(rope),
+        add_begin=value("add_begin", raw, default=False),
+        drawing=_drawing(table(raw, "drawing")),
+        summary_cue=value("summary_cue", raw, default=None),
+        trained_len=value("trained_len", raw, default=None),
     )
+    check_heads(config)
+    return config
 
 
-def _rope_scaling(raw: Mapping[str, Any]) -> RopeScaling | None:
+def check_heads(config: LlamaConfig) -> None:
+    """Raise ValueError if a Llama's heads cannot share keys, or cannot be rotated.
+
+    Rotary positions turn the numbers of a head in pairs, so that their count is even.
+    """
+    if config.heads % config.kv_heads:
+        raise ValueError(f"{config.kv_heads} key-value heads do not divide {config.heads} heads")
+    if config.head_dim < 2 or config.head_dim % 2:
+        raise ValueError(f"head_dim is {config.head_dim}, not an even number")
+
+
+def rope_scaling(raw: Mapping[str, Any], longest: str = "original_max_len") -> RopeScaling:
+    """Return the scaling of type "llama3" of a file that calls its length `longest`.
+
+    Raises KeyError and ValueError as `predictor_config`.
+    """
+    scaling = RopeScaling(
+        factor=value("factor", raw),
+        low_freq_factor=value("low_freq_factor", raw),
+        high_freq_factor=value("high_freq_factor", raw),
+        original_max_len=value("original_max_len", raw, longest),
+    )
+    if scaling.low_freq_factor >= scaling.high_freq_factor:
+        raise ValueError("low_freq_factor is not below high_freq_factor")
+    return scaling
+
+
+def _published_scaling(raw: Mapping[str, Any]) -> RopeScaling | None:
     kind = raw.get("rope_type", raw.get("type", "default"))
     if kind == "default":
         return None
     if kind != "llama3":
-        raise ValueError(f"rotary scaling of type {kind!r} is not supported, only 'llama3'")
-    return RopeScaling(
-        factor=float(raw["factor"]),
-        low_freq_factor=float(raw["low_freq_factor"]),
-        high_freq_factor=float(raw["high_freq_factor"]),
-        original_max_len=int(raw["original_max_position_embeddings"]),
-    )
+        raise ValueError(f"rotary scaling of type {quoted(kind)} is not supported, only 'llama3'")
+    return rope_scaling(raw, "original_max_position_embeddings")
+
+
+def _drawing(raw: Mapping[str, Any]) -> Drawing:
+    known = {each.name for each in fields(Drawing)}
+    if unknown := sorted(raw.keys() - known):
+        raise ValueError(f"drawing has no {shown(unknown[0])}; it has {', '.join(sorted(known))}")
+    given = {name: each for name, each in raw.items() if each is not None}
+    for name, each in given.items():
+        if name in RANGES and type(each) not in (int, float):
+            raise ValueError(f"drawing: {name} is {quoted(each)}, not a number")
+    if "candidates" in given:
+        value("candidates", given)
+    if "seed" in given:
+        whole("drawing: seed", given["seed"], _MOST_SEED, -_MOST_SEED)
+    try:
+        return Drawing(**given)
+    except UsageError as error:
+        raise ValueError(f"drawing: {error}") from None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from sonar_cli.options import Step
 from sonar_cli.render.progress import console
+from sonar_cli.render.visible import as_json, visible
 
 if TYPE_CHECKING:
     from sonar_cli.text.sentences import Joined
@@ -33,19 +32,17 @@ def writer(
     format: str,
     echo: bool,
     multiple: bool,
-    terminal: bool,
     langs: Sequence[str] = (),
 ) -> Writer:
     """Return the writer of continuations to `out` for a format, "text" or "jsonl".
 
-    `terminal` tells that `out` is a terminal, `multiple` that there are several texts. `echo` also
-    writes the prompts where sentences are plain lines. With `langs`, each text is written in all of
-    these languages.
+    `multiple` tells that there are several texts. `echo` also writes the prompts where sentences
+    are plain lines. With `langs`, each text is written in all of these languages.
     """
     if format == "jsonl":
         plain: Writer = JsonLines(out)
-    elif terminal:
-        plain = Terminal(multiple or len(langs) > 1)
+    elif out.isatty():
+        plain = Terminal(out, multiple or len(langs) > 1)
     else:
         plain = Lines(out, echo)
     return Languages(plain, langs) if langs else plain
@@ -191,16 +188,19 @@ class JsonLines:
             del record["texts"]
             if self.lang is not None:
                 record["lang"] = self.lang
-            self.out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self.out.write(as_json(record, self.out) + "\n")
             self.out.flush()
         self.held = None
 
 
 class Terminal:
-    """Writes the prompt dimmed, then the continuation as prose, sentence by sentence."""
+    """Writes the prompt dimmed, then the continuation as prose, sentence by sentence.
 
-    def __init__(self, multiple: bool) -> None:
-        self.console = console(sys.stdout)
+    Where nothing can be dimmed, the continuation begins on a line of its own.
+    """
+
+    def __init__(self, out: TextIO, multiple: bool) -> None:
+        self.console = console(out)
         self.multiple = multiple
         self.column = 0
 
@@ -209,13 +209,15 @@ class Terminal:
         from sonar_cli.text.sentences import join
 
         if self.multiple:
-            self.console.rule(file, style="dim")
+            self.console.rule(visible(file), style="dim")
         self.column = 0
         paragraphs = join(prompt).split("\n")
         for line in paragraphs[:-1]:
             self._flow(line, "dim")
             self._break()
         self._flow(paragraphs[-1], "dim")
+        if self.console.color_system is None:  # what is new does not look other than the prompt
+            self._break()
 
     def step(self, step: Step) -> None:
         """Write the sentence of a Step after the text so far."""
@@ -230,12 +232,12 @@ class Terminal:
         """Write words after the text so far, with line breaks at the terminal's width."""
         from rich.cells import cell_len
 
-        for word in text.split():
+        for word in visible(text).split():
             width = cell_len(word)
             if self.column and self.column + 1 + width > self.console.width:
                 self._break()
             gap = " " if self.column else ""
-            self.console.print(gap + word, style=style, end="", markup=False, highlight=False)
+            self.console.print(gap + word, style=style, end="")
             self.column += len(gap) + width
         self.console.file.flush()
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from sonar_cli.render.output import write_whole
 from sonar_cli.render.progress import console
+from sonar_cli.render.visible import visible
 
 # (step, value), step by step
 Points = Sequence[tuple[int, float]]
@@ -116,9 +118,9 @@ def draw_png(shown: Sequence[Panel], path: Path, title: str) -> None:
             place.set_yscale("log")
         place.grid(alpha=0.3)
         place.legend()
-    partial = path.with_name(f"{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=120)
-    os.replace(partial, path)
+    data = BytesIO()
+    figure.savefig(data, format="png", dpi=120)
+    write_whole(data.getvalue(), str(path))
 
 
 def draw_terminal(shown: Sequence[Panel], title: str) -> None:
@@ -131,13 +133,13 @@ def draw_terminal(shown: Sequence[Panel], title: str) -> None:
     if not hasattr(plotext, "build"):
         raise ImportError("plotext 6 has other functions")
     terminal = console(sys.stderr)
-    plain = terminal.no_color or terminal.color_system is None
+    plain = terminal.color_system is None
     for panel in shown:
         plotext.clear_figure()
         plotext.limit_size(False, False)  # the console's width may be given by COLUMNS
         plotext.plot_size(terminal.width, _ROWS)
         plotext.theme("clear" if plain else "pro")
-        plotext.title(title)
+        plotext.title(visible(title))
         plotext.xlabel("step")
         plotext.ylabel(panel.label)
         if panel.logarithmic:

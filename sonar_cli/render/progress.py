@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+
+from sonar_cli.render.streams import leave
+from sonar_cli.render.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +33,12 @@ _PIECE = 256
 
 
 def say(line: str) -> None:
-    """Print a notice as one line on stderr."""
-    print("sonar-llm: " + " ".join(line.split()), file=sys.stderr, flush=True)
+    """Print a notice as one line on stderr, where nothing in it steers a terminal."""
+    shown = " ".join(visible(each.strip()) for each in line.split("\n") if each.strip())
+    try:
+        print(f"sonar-llm: {shown}", file=sys.stderr, flush=True)
+    except OSError:  # nobody hears it, and what the program was asked for goes on
+        leave(sys.stderr)
 
 
 class Notices:
@@ -65,7 +75,7 @@ def bar(total: int, label: str, quiet: bool) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
     shown = Progress(*columns, TimeRemainingColumn(), console=console(sys.stderr), transient=True)
     with shown:
         task = shown.add_task(label, total=total)
@@ -84,7 +94,7 @@ def downloads(quiet: bool, total: int) -> Iterator[Callable[[str, int], None]]:
     from rich import progress as parts
 
     shown = parts.Progress(
-        parts.TextColumn("{task.description}"),
+        parts.TextColumn("{task.description}", markup=False),
         parts.BarColumn(),
         parts.DownloadColumn(),
         parts.TransferSpeedColumn(),
@@ -95,6 +105,31 @@ def downloads(quiet: bool, total: int) -> Iterator[Callable[[str, int], None]]:
     with shown:
         task = shown.add_task("", total=total)
         yield lambda name, done: shown.update(task, description=name, completed=done)
+
+
+@contextmanager
+def counter(total: int, finished: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many texts are done, how fast, and the time left, if stderr is a terminal.
+
+    `finished` of the `total` were done before. Yields a function to set how many are.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("texts  {task.fields[pace]}"))
+    began = perf_counter()
+    with Progress(*columns, console=console(sys.stderr), transient=True) as shown:
+        task = shown.add_task("", total=total, completed=finished, pace="")
+
+        def update(done: int) -> None:
+            rate = (done - finished) / max(perf_counter() - began, 1e-9)
+            left = timedelta(seconds=int((total - done) / rate)) if rate else "?"
+            pace = f"{rate:.3g} a second  {left} left"
+            shown.update(task, completed=done, pace=pace)
+
+        yield update
 
 
 def progress(items: Iterable[Item], total: int, label: str, quiet: bool) -> Iterator[Item]:
@@ -115,7 +150,18 @@ def pieces(items: Pieces, label: str, quiet: bool) -> Iterator[Pieces]:
 
 
 def console(file: TextIO) -> Console:
-    """Return rich's console on a stream, without line wrapping."""
+    """Return rich's console on a stream: no line wrapping, no markup in what is shown.
+
+    With NO_COLOR set it has neither colours nor bold or dimmed letters.
+    """
     from rich.console import Console
 
-    return Console(file=file, soft_wrap=True, highlight=False)
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=file,
+        color_system=None if plain else "auto",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TextIO
@@ -11,6 +9,7 @@ from typing import TextIO
 from sonar_cli.errors import counted
 from sonar_cli.options import Summary, SummarySentence
 from sonar_cli.render.progress import console
+from sonar_cli.render.visible import as_json, visible
 
 
 class Summaries:
@@ -36,7 +35,7 @@ class Summaries:
         self.cite = cite
         self.headings = headings
         self.langs = langs
-        self.terminal = out is sys.stdout and out.isatty()
+        self.terminal = out.isatty()
         self.blocks = 0
 
     def write(self, file: str, summary: Summary) -> None:
@@ -64,7 +63,7 @@ class Summaries:
                 record["heading"] = each.heading
             record |= {"method": each.method, "support": each.support}
             record["sources"] = [asdict(of) for of in each.sources]
-            self.out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self.out.write(as_json(record, self.out) + "\n")
 
     def _lines(self, sentences: Sequence[SummarySentence]) -> None:
         if self.blocks:
@@ -84,12 +83,12 @@ class Summaries:
         body = Text()
         for heading, each in self._under_headings(summary.sentences):
             if heading:
-                body.append(("\n\n" if body else "") + heading + "\n", "bold")
+                body.append(("\n\n" if body else "") + visible(heading) + "\n", "bold")
             elif body:
                 body.append(" ")
-            body.append(each.text)
+            body.append(visible(each.text))
             body.append(citation(each), "dim")
-        panel = Panel(body, title=Text(title), subtitle=shorter(summary), padding=(1, 2))
+        panel = Panel(body, title=Text(visible(title)), subtitle=shorter(summary), padding=(1, 2))
         console(self.out).print(panel, soft_wrap=False)
 
     def _under_headings(

@@ -1,21 +1,28 @@
-"""Tables: what an evaluation found, and the models that have names."""
+"""Tables: what an evaluation found, the models that have names, and lines of any other kind."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from sonar_cli.hub.space import spoken
-from sonar_cli.render.output import STDOUT, naming
 from sonar_cli.render.progress import console
+from sonar_cli.render.visible import as_json, visible, written_out
 
 if TYPE_CHECKING:
     from sonar_cli.evaluation.report import Report
     from sonar_cli.hub.listing import KnownModel
     from sonar_cli.options import OutputFormat
+
+
+def show(*lines: str, out: TextIO | None = None) -> None:
+    """Write lines, to stdout by default: as they are, or so that none steers a terminal."""
+    out = out or sys.stdout
+    for line in lines:
+        out.write((visible(line) if out.isatty() else line) + "\n")
+    out.flush()
 
 
 def print_report(report: Report, format: OutputFormat, out: TextIO) -> None:
@@ -25,51 +32,49 @@ def print_report(report: Report, format: OutputFormat, out: TextIO) -> None:
     one JSON object a line.
     """
     if format == "json":
-        out.write(report.json() + "\n")
+        show(report.json(), out=out)
     elif format == "jsonl":
         lines = report.json_lines()
-        out.write(lines + "\n" if lines else "")
-    elif out is sys.stdout and out.isatty():
+        show(*[lines] * bool(lines), out=out)
+    elif out.isatty():
         from rich.markdown import Markdown
 
-        console(out).print(Markdown(report.markdown()))
+        console(out).print(Markdown(visible(report.markdown()), hyperlinks=False))
     else:
-        out.write(report.markdown() + "\n")
+        show(written_out(report.markdown()), out=out)
 
 
-@naming(STDOUT)
 def print_record(record: Mapping[str, Any], format: str) -> None:
     """Print a record: a line a value, tables within indented, or one JSON object."""
-    if format == "jsonl":
-        print(json.dumps(record, ensure_ascii=False))
-        return
+    show(*[as_json(record, sys.stdout)] if format == "jsonl" else _lines(record))
+
+
+def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     for name, value in record.items():
         if isinstance(value, Mapping):
-            print(f"{name}:")
-            for inner, each in value.items():
-                print(f"    {inner}: {each}")
+            yield f"{name}:"
+            yield from (f"    {inner}: {each}" for inner, each in value.items())
         elif "\n" in str(value):
-            print(f"{name}:")
-            print("".join(f"    {line}\n" for line in str(value).splitlines()), end="")
+            yield f"{name}:"
+            yield from (f"    {line}" for line in str(value).splitlines())
         else:
-            print(f"{name}: {value}")
+            yield f"{name}: {value}"
 
 
-@naming(STDOUT)
 def print_models(models: Sequence[KnownModel], format: str) -> None:
     """Print the models that have names: a table, aligned lines in a pipe, or JSON."""
     if format == "json":
-        print(json.dumps({"models": [asdict(model) for model in models]}))
+        show(as_json({"models": [asdict(model) for model in models]}, sys.stdout))
     elif format == "jsonl":
-        for model in models:
-            print(json.dumps(asdict(model)))
+        show(*(as_json(asdict(model), sys.stdout) for model in models))
     elif sys.stdout.isatty():
         heads = ("name", *list(_COLUMNS)[:-1], "here?")
         _print_table(heads, [(m.name, *_row(m)[:-1], _here(m)) for m in models])
     else:
         for model in models:
             row = zip(_row(model), _COLUMNS.values(), strict=True)
-            print(f"{model.name:<6}", *(f"{cell:<{width}}" for cell, width in row), _here(model))
+            cells = " ".join(f"{cell:<{width}}" for cell, width in row)
+            show(f"{model.name:<6} {cells} {_here(model)}")
 
 
 # Each column with its width in a pipe.

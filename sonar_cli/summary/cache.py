@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -21,8 +21,10 @@ from sonar_cli.errors import CacheError
 FILE = "vectors.sqlite"
 # Endings of the files that SQLite makes beside the database while it is open.
 _SIDE_FILES = ("-wal", "-shm", "-journal")
-# Version of the tables, stored as SQLite's `user_version`.
-_FORMAT = 1
+# Version of the tables and of what is stored in them, as SQLite's `user_version`.
+_FORMAT = 2
+# SQLite's numbers have 63 bits.
+_MOST_RUNS = 2**62
 # Keys in one query. Older versions of SQLite allow 999 values.
 _KEYS_PER_QUERY = 500
 # Share of the size limit that is freed when the file is full, so that not every write has to.
@@ -73,15 +75,25 @@ def files_identity(*paths: Path) -> str:
     for path in paths:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         for file in files:
-            real = file.resolve()
+            real = Path(os.path.realpath(file))  # which a loop of links does not trouble
             if real.is_file():
                 state = real.stat()
                 found.append(f"{real}:{state.st_size}:{state.st_mtime_ns}")
     return "|".join(found)
 
 
+class _Damaged(CacheError):
+    """The file is no database any more, or not such a one."""
+
+
+class _OtherFormat(sqlite3.DatabaseError):
+    """The file was made by another version."""
+
+
 class VectorCache:
     """The cache: vectors as bytes, by key. Its methods raise CacheError if the disk or file fails.
+
+    `damaged` tells that it was the file, which is then deleted when the cache is closed.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, opened(Path(folder), 10**6) as cache:
@@ -93,17 +105,17 @@ class VectorCache:
     def __init__(self, database: sqlite3.Connection, max_bytes: int) -> None:
         self._database = database
         self._max_bytes = max_bytes
-        with _cache_errors():
-            (last,) = database.execute("SELECT coalesce(max(used), 0) FROM vectors").fetchone()
+        self.damaged = False
         # `used` is the number of the last run that used a vector, so this run's are the newest.
-        self._run = last + 1
+        with self._errors():
+            self._run = _last_run(database) + 1
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the vectors of those keys that are in the cache, and mark them as used."""
-        with _cache_errors():
+        with self._errors():
             found = dict(chain.from_iterable(self._select(each) for each in _pieces(keys)))
         used = [(self._run, each) for each in found]
-        with _cache_errors(), self._database:
+        with self._errors(), self._database:
             self._database.executemany(
                 "UPDATE vectors SET used = ?1 WHERE key = ?2 AND used <> ?1", used
             )
@@ -112,15 +124,24 @@ class VectorCache:
     def put(self, entries: Mapping[bytes, bytes]) -> None:
         """Store all of the vectors or none; drop the least recently used if the cache is full."""
         rows = [(each, vector, self._run) for each, vector in entries.items()]
-        with _cache_errors(), self._database:
+        with self._errors(), self._database:
             self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             self._make_room()
 
     def info(self, path: Path) -> CacheInfo:
         """Return how many vectors and bytes the cache has; `path` is that of its file."""
-        with _cache_errors():
+        with self._errors():
             (count,) = self._database.execute("SELECT count(*) FROM vectors").fetchone()
             return CacheInfo(str(path), count, self._bytes())
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            with _cache_errors():
+                yield
+        except _Damaged:
+            self.damaged = True
+            raise
 
     def _select(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         marks = ",".join("?" * len(keys))
@@ -147,16 +168,25 @@ class VectorCache:
 
 
 @contextmanager
-def opened(folder: Path, max_bytes: int) -> Iterator[VectorCache]:
+def opened(
+    folder: Path, max_bytes: int, notify: Callable[[str], None] | None = None
+) -> Iterator[VectorCache]:
     """Open the cache in a folder, with a limit of `max_bytes`; create both if they are missing.
 
-    A file that is not a cache, or has another format, is replaced by an empty cache. Raises
-    CacheError if the file cannot be opened or replaced.
+    A file that is not a cache, or has another format, is replaced by an empty cache; of one that is
+    damaged `notify` is told. One whose damage comes up later is deleted in the end, so that it is
+    replaced by the next run. Raises CacheError if the file cannot be opened or replaced.
     """
     with _cache_errors():
-        database = _connected(folder)
+        database = _connected(folder, notify)
     with closing(database):
-        yield VectorCache(database, max_bytes)
+        cache = VectorCache(database, max_bytes)
+        try:
+            yield cache
+        finally:
+            if cache.damaged:
+                database.close()
+                clear(folder)
 
 
 def info(folder: Path) -> CacheInfo:
@@ -195,6 +225,8 @@ def _cache_errors() -> Iterator[None]:
     except OSError as error:
         raise CacheError(error.strerror or str(error)) from error
     except sqlite3.Error as error:
+        if type(error) is sqlite3.DatabaseError:  # not one of its kinds, such as of a locked file
+            raise _Damaged("its file is damaged; it is deleted and made anew") from error
         raise CacheError(str(error)) from error
 
 
@@ -203,7 +235,7 @@ def _pieces(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield keys[start : start + _KEYS_PER_QUERY]
 
 
-def _connected(folder: Path) -> sqlite3.Connection:
+def _connected(folder: Path, notify: Callable[[str], None] | None) -> sqlite3.Connection:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / FILE
     try:
@@ -211,8 +243,18 @@ def _connected(folder: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
+        if notify and not isinstance(error, _OtherFormat):
+            notify(f"{file} is damaged or no cache of vectors; it is made anew")
         clear(folder)
         return _connect(file)
+
+
+def _last_run(database: sqlite3.Connection) -> int:
+    """Return the number of the last run; raise sqlite3.DatabaseError where there is none such."""
+    (last,) = database.execute("SELECT coalesce(max(used), 0) FROM vectors").fetchone()
+    if not isinstance(last, int) or not 0 <= last < _MOST_RUNS:
+        raise sqlite3.DatabaseError("no number of a run")
+    return last
 
 
 def _connect(file: Path) -> sqlite3.Connection:
@@ -224,8 +266,12 @@ def _connect(file: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = NORMAL")
         (found,) = database.execute("PRAGMA user_version").fetchone()
         if found not in (0, _FORMAT):
-            raise sqlite3.DatabaseError(f"format {found}")
+            raise _OtherFormat
+        columns = [row[1] for row in database.execute("PRAGMA table_info(vectors)")]
+        if columns not in ([], ["key", "vector", "used"]):
+            raise sqlite3.DatabaseError("other columns")
         database.executescript(_TABLES)
+        _last_run(database)
         database.execute(f"PRAGMA user_version = {_FORMAT}")
     except sqlite3.Error:
         database.close()

@@ -24,8 +24,9 @@ def choose(
     """Choose `count` rows of vectors (N, D), or all there are; return them best first.
 
     Each step chooses the candidate with the greatest score, `salience * sqrt(1 - redundancy)`.
-    Salience is (N,) float32, at least 0. Redundancy is the greatest cosine to a row that was chosen
-    before or is in `taken`, at least 0.
+    Salience is (N,) float32, at least 0; ValueError is raised for NaN, of which no score is the
+    greatest. Redundancy is the greatest cosine to a row that was chosen before or is in `taken`, at
+    least 0.
 
     A score can only fall while rows are chosen, so the last computed score of a candidate is an
     upper bound. Only a pool of the `pool` candidates with the greatest bounds is rescored, as long
@@ -36,6 +37,8 @@ def choose(
     >>> choose(vectors, torch.tensor([1.0, 0.9, 0.5]), 2)
     [0, 2]
     """
+    if not bool(salience.isfinite().all()):
+        raise ValueError("the salience of a sentence is no number")
     bound = salience.clone()
     bound[list(taken)] = -1
     count = min(count, len(bound) - len(set(taken)))

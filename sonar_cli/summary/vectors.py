@@ -5,6 +5,7 @@ A million of SONAR's vectors take 4 GB, so memory holds only the chunk that is b
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from tempfile import SpooledTemporaryFile
@@ -24,7 +25,7 @@ CHUNK = 8_192
 # Numbers of the vectors that are made at a time. The more sentences there are to choose from, the
 # more of one length share a batch; with a large codec, though, many would take long without a word.
 _AT_ONCE = 2**18
-_FLOAT32_BYTES = 4
+_FLOAT32_BYTES, _CHECKSUM_BYTES = 4, 8
 
 Notify = Callable[[str], None]
 Item = TypeVar("Item")
@@ -95,7 +96,8 @@ class Encoding:
     """Encodes sentences of one language, after looking for their vectors in a store.
 
     `identity` identifies the codec in the store's keys. `found` counts the vectors that were found.
-    If the store fails, `notify` gets one line, and encoding goes on without a store.
+    With each vector its checksum is stored; one that is damaged is made anew, and `notify` gets one
+    line. So it does if the store fails; encoding then goes on without a store.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Encoding:
         self.identity = identity
         self.notify = notify
         self.found = 0
+        self._told = False
 
     def __call__(self, sentences: Iterable[str]) -> Iterator[tuple[list[str], Tensor]]:
         """Yield the sentences in batches, each with its vectors (n, D) float32."""
@@ -121,17 +124,17 @@ class Encoding:
     def _piece(self, sentences: list[str]) -> Tensor:
         # Keyed by text, so that a repeated sentence is encoded once.
         keys = {text: cache.key(self.identity, self.lang, text) for text in sentences}
-        known = {key: _tensor(raw) for key, raw in self._ask(list(keys.values())).items()}
+        known = self._ask(list(keys.values()))
         self.found += len(known)
         missing = [text for text, key in keys.items() if key not in known]
         if missing:
             made = self.codec.encode(missing, self.lang).cpu()
             new = {keys[text]: vector for text, vector in zip(missing, made, strict=True)}
-            self._keep({key: vector.numpy().tobytes() for key, vector in new.items()})
+            self._keep({key: packed(key, vector) for key, vector in new.items()})
             known |= new
         return torch.stack([known[keys[text]] for text in sentences])
 
-    def _ask(self, keys: list[bytes]) -> dict[bytes, bytes]:
+    def _ask(self, keys: list[bytes]) -> dict[bytes, Tensor]:
         if self.store is None:
             return {}
         try:
@@ -139,8 +142,12 @@ class Encoding:
         except CacheError as error:
             self._give_up(error)
             return {}
-        size = self.codec.width * _FLOAT32_BYTES
-        return {key: raw for key, raw in found.items() if len(raw) == size}
+        read = {key: unpacked(key, raw, self.codec.width) for key, raw in found.items()}
+        sound = {key: vector for key, vector in read.items() if vector is not None}
+        if len(sound) < len(read) and self.notify and not self._told:
+            self._told = True
+            self.notify("the cache of vectors has damaged entries; they are made anew")
+        return sound
 
     def _keep(self, entries: dict[bytes, bytes]) -> None:
         if self.store is None:
@@ -167,5 +174,26 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield piece
 
 
-def _tensor(raw: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(raw), dtype=torch.float32)
+def packed(key: bytes, vector: Tensor) -> bytes:
+    """Return the vector (D,) of a key as bytes, with the checksum of both at the end."""
+    raw = vector.numpy().tobytes()
+    return raw + _checksum(key, raw)
+
+
+def unpacked(key: bytes, stored: object, width: int) -> Tensor | None:
+    """Return the vector (D,) float32 that `packed` made of it, None if it is damaged.
+
+    >>> unpacked(b"k", packed(b"k", torch.tensor([1.0, 2.0])), 2)
+    tensor([1., 2.])
+    """
+    if not isinstance(stored, bytes):
+        return None
+    raw = stored[:-_CHECKSUM_BYTES]
+    if len(raw) != width * _FLOAT32_BYTES or stored != raw + _checksum(key, raw):
+        return None
+    vector = torch.frombuffer(bytearray(raw), dtype=torch.float32)
+    return vector if bool(vector.isfinite().all()) else None
+
+
+def _checksum(key: bytes, raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, key=key[:64], digest_size=_CHECKSUM_BYTES).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from sonar_cli.errors import InputError
@@ -19,7 +20,7 @@ def read_vectors(name: str) -> npt.NDArray[np.float32]:
 
     `name` is a path, or "-" for standard input. In JSON Lines each object has a "vector", a list
     of D numbers. Raises InputError if the file is unreadable, empty or in another format, and if
-    a value is not finite.
+    the length of a vector is not finite.
     """
     import numpy as np
 
@@ -33,10 +34,12 @@ def read_vectors(name: str) -> npt.NDArray[np.float32]:
             f"{shown} holds an array of shape {array.shape} and type {array.dtype}, not vectors "
             "(N, D) of numbers"
         )
-    vectors = array.astype(np.float32)
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise InputError(f"{shown}: vector {row} holds NaN or infinite values")
+    with np.errstate(over="ignore", invalid="ignore"):
+        vectors = array.astype(np.float32)
+        finite = np.isfinite(np.square(vectors).sum(axis=1))
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        raise InputError(f"{shown}: vector {row} holds NaN or infinite values, or too large ones")
     return vectors
 
 
@@ -44,9 +47,13 @@ def _npy(raw: bytes, shown: str) -> npt.NDArray[Any]:
     import numpy as np
 
     try:
-        array: npt.NDArray[Any] = np.load(io.BytesIO(raw), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{shown} is a broken .npy file ({error}); encode again") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a header that only Python 2 has written
+            array: npt.NDArray[Any] = np.load(io.BytesIO(raw), allow_pickle=False)
+    except Exception:  # NumPy raises whatever a damaged header happens to cause
+        raise InputError(
+            f"{shown} is a broken .npy file, or holds no numbers; encode again"
+        ) from None
     return array
 
 
@@ -58,8 +65,8 @@ def _json_lines(raw: bytes, shown: str) -> npt.NDArray[Any]:
         if not line.strip():
             continue
         try:
-            rows.append([float(value) for value in json.loads(line)["vector"]])
-        except (ValueError, TypeError, KeyError, OverflowError):
+            rows.append(_numbers(json.loads(line)["vector"]))
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise InputError(
                 f'{shown}: line {number} is no JSON object with a "vector"; give a .npy array or '
                 "what `sonar-llm encode --format jsonl` wrote"
@@ -67,6 +74,13 @@ def _json_lines(raw: bytes, shown: str) -> npt.NDArray[Any]:
     if len({len(row) for row in rows}) > 1:
         raise InputError(f"{shown}: the vectors differ in length")
     return np.array(rows, dtype=np.float32)
+
+
+def _numbers(vector: Any) -> list[float]:
+    """Return the numbers of a list; raise TypeError for another one, or for other values in it."""
+    if not isinstance(vector, list) or any(type(each) not in (int, float) for each in vector):
+        raise TypeError
+    return [float(each) for each in vector]
 
 
 def npy(array: npt.NDArray[Any]) -> bytes:

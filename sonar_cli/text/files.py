@@ -21,19 +21,17 @@ def read_bytes(name: str) -> bytes:
 
     Raises InputError if the file is missing, a directory, or cannot be read for another reason.
     """
-    if name == STDIN:
-        return sys.stdin.buffer.read()
-    path = Path(name)
+    shown = shown_name(name)
     try:
-        return path.read_bytes()
+        return sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{name}: no such file") from None
+        raise InputError(f"{shown}: no such file") from None
     except IsADirectoryError:
-        raise InputError(f"{name} is a directory; give the files in it") from None
+        raise InputError(f"{shown} is a directory; give the files in it") from None
     except PermissionError:
-        raise InputError(f"{name}: no permission to read it") from None
+        raise InputError(f"{shown}: no permission to read it") from None
     except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from None
+        raise InputError(f"{shown}: {error.strerror or error}") from None
 
 
 def read_text(name: str, encoding: str | None = None) -> str:

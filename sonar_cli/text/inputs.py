@@ -13,6 +13,9 @@ from sonar_cli.text.charsets import SURROGATE
 from sonar_cli.text.documents import CONTINUED, Format, Passage, detect, passages
 from sonar_cli.text.files import read_text, shown_name
 
+# Characters of texts that are encoded together at most.
+_TOGETHER = 1 << 16
+
 
 @dataclass(frozen=True)
 class Text:
@@ -61,6 +64,25 @@ class Text:
         return [each for each in found if each.kind in CONTINUED] or found
 
 
+def together(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    """Yield lists of texts, each of one or of `_TOGETHER` characters at most.
+
+    >>> texts = [Text(name, "x" * length) for name, length in zip("abc", (9, 9, _TOGETHER))]
+    >>> [[each.name for each in some] for some in together(texts)]
+    [['a', 'b'], ['c']]
+    """
+    some: list[Text] = []
+    length = 0
+    for each in texts:
+        if some and length + len(each.content) > _TOGETHER:
+            yield some
+            some, length = [], 0
+        some.append(each)
+        length += len(each.content)
+    if some:
+        yield some
+
+
 def read_texts(
     names: Iterable[str],
     options: InputOptions,
@@ -104,7 +126,7 @@ def _json_lines(name: str, encoding: str | None) -> Iterator[tuple[str, str]]:
             continue
         try:
             text = json.loads(line)["text"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             text = None
         if not isinstance(text, str):
             raise InputError(f'{shown}: line {number} is no JSON object with a "text"')

@@ -18,9 +18,10 @@ from sonar_cli.text.lines import GAP
 if TYPE_CHECKING:
     from nltk.tokenize.punkt import PunktSentenceTokenizer
 
+GET_DATA = "python -c \"import nltk; nltk.download('punkt_tab')\""
 NO_DATA = (
     "NLTK's data for English is not on this machine: our own word lists stand in, and a few "
-    "sentences may end elsewhere; python -c \"import nltk; nltk.download('punkt_tab')\" gets it"
+    f"sentences may end elsewhere; {GET_DATA} gets it"
 )
 _MODEL = "english"
 

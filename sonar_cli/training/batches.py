@@ -21,6 +21,9 @@ _POOL = 50
 # Rows grow longer in so many stages.
 _STAGES = 4
 _PARTS = range(1, _STAGES + 1)
+# Lengths of batches are multiples of this. For each new shape oneDNN compiles its products in
+# bfloat16 anew, which takes longer than they do, and it keeps no more than a thousand.
+SHAPED = 4
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,25 @@ class Rows:
         return self.flat[self.starts[number] : self.starts[number + 1]]
 
     def padded(self, rows: Sequence[int] | Ints, device: torch.device | str = "cpu") -> Tensor:
-        """Return the given rows in that order (N, longest) int64, padded on the right with PAD."""
+        """Return the given rows in that order, as `padded` does."""
         return padded([self.row(i) for i in rows], device)
 
 
+def shaped(length: int, step: int = SHAPED) -> int:
+    """Return a length rounded up to a multiple, so that batches have few different shapes.
+
+    >>> shaped(21), shaped(24), shaped(21, step=16)
+    (24, 24, 32)
+    """
+    return -(-length // step) * step
+
+
 def padded(rows: Sequence[npt.NDArray[np.int32]], device: torch.device | str = "cpu") -> Tensor:
-    """Return rows of ids (N, longest) int64, padded on the right with PAD."""
-    batch = np.full((len(rows), max(map(len, rows))), PAD, dtype=np.int64)
+    """Return rows of ids (N, longest) int64, padded on the right with PAD.
+
+    The longest is rounded up; see `shaped`.
+    """
+    batch = np.full((len(rows), shaped(max(map(len, rows)))), PAD, dtype=np.int64)
     for line, ids in zip(batch, rows, strict=True):
         line[: len(ids)] = ids
     return torch.from_numpy(batch).to(device)

@@ -25,7 +25,7 @@ from sonar_cli.model.codec.base import Codec
 from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.shapes import DECODER_MAX_LEN
 from sonar_cli.options import ModelPaths
-from sonar_cli.training.batches import Batches, Ints, Rows
+from sonar_cli.training.batches import Batches, Ints, Rows, shaped
 from sonar_cli.training.record import digest, require_same, write_whole
 from sonar_cli.training.shards import NUMBERS, SPECIAL, discard, write_texts
 from sonar_cli.training.tables import Data, Train
@@ -71,8 +71,11 @@ class Corpus:
         return [*first, *numbers, last] if self.ends[text] else [*first, *numbers]
 
     def batch(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Return the vectors (B, T, D) float32 of sequences, padded with 0, and the mask (B, T)."""
-        longest = max(map(len, sequences))
+        """Return the vectors (B, T, D) float32 of sequences, padded with 0, and the mask (B, T).
+
+        T is that of the longest, rounded up; see `shaped`.
+        """
+        longest = shaped(max(map(len, sequences)))
         vectors = torch.zeros(len(sequences), longest, self.vectors.shape[1])
         mask = torch.zeros(len(sequences), longest, dtype=torch.bool)
         for row, numbers in enumerate(sequences):

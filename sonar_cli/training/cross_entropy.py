@@ -8,10 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sonar_cli.training.batches import shaped
+
 # Logits held at a time: 2**26 in float32 are 256 MiB. Of a small vocabulary few rows suffice, and
 # their logits stay in a CPU's cache.
 _LOGITS = 2**26
 _ROWS = 1_024
+# Rows are filled up to a multiple of this, so that few products are compiled (see `shaped`).
+_FILLED = 128
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
@@ -34,6 +38,10 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor, scale: 
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     else:
         hidden = hidden.to(weight.dtype)
+    # Rows of scale 0 change nothing.
+    spare = shaped(len(hidden), _FILLED) - len(hidden)
+    hidden = F.pad(hidden, (0, 0, 0, spare))
+    labels, scale = (F.pad(each, (0, spare)) for each in (labels, scale))
     with torch.autocast(device, enabled=False):
         loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, labels, scale)
     return loss

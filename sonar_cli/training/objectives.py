@@ -16,12 +16,15 @@ from sonar_cli.model.systems.lcm_diffusion import TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
+from sonar_cli.training.batches import shaped
 from sonar_cli.training.cross_entropy import linear_cross_entropy
 from sonar_cli.training.loss import Loss
 
 # A batch goes through the decoder in at most so many groups of sentences of similar length, each
 # of at least so many tokens: more groups have less padding, and larger ones quicker products.
 _GROUPS, _GROUP_TOKENS = 8, 768
+# The sentences of a group are a multiple of this, for the reason of `shaped`.
+_TOGETHER = 16
 
 
 def reconstruction_loss(
@@ -168,7 +171,7 @@ def decoding_loss(
         _summed(decoder, vectors[rows], ids[rows, :longest], labels[rows, :longest], scale[rows],
                 dropout)
         for rows in _even(lengths, groups)
-        for longest in [int(lengths[rows].max())]
+        for longest in [shaped(int(lengths[rows].max()))]
     ]  # fmt: skip
     return Loss(torch.stack(losses).sum(), weight, tokens)
 
@@ -191,8 +194,10 @@ def _summed(
 ) -> Tensor:
     real = labels != PAD
     scale = scale[:, None].expand_as(labels)[real]
+    spare = (0, 0, 0, shaped(len(ids), _TOGETHER) - len(ids))  # rows behind the last
+    states = decoder.hidden(F.pad(vectors, spare), F.pad(ids, spare, value=PAD), dropout)
     # The projection to the vocabulary dominates a small model, so padding is left out before it.
-    hidden = decoder.hidden(vectors, ids, dropout)[real]
+    hidden = states[: len(ids)][real]
     if decoder.tied is not None:
         return linear_cross_entropy(hidden, decoder.tied, labels[real], scale)
     losses = F.cross_entropy(decoder.project(hidden).float(), labels[real], reduction="none")

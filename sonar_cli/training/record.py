@@ -43,11 +43,14 @@ def digest(parts: Iterable[str | npt.NDArray[Any]]) -> str:
     return f"blake2b:{state.hexdigest()}"
 
 
-def require_same(path: Path, made: Record | None, wanted: Record) -> None:
+def require_same(
+    path: Path, made: Record | None, wanted: Record, advice: str = f"give the same recipe, {ADVICE}"
+) -> None:
     """Raise UsageError, in one line, unless what lies at `path` was made with what is wanted.
 
     `made` is the record kept with it, None where there is none. The message names the first three
-    values that differ, the old and the new one; of another system it names the system alone.
+    values that differ, the old and the new one, then the `advice`; of another system it names the
+    system alone.
     """
     if made is None:
         raise UsageError(f"nothing tells what {path} was made with: give {ADVICE}")
@@ -57,7 +60,7 @@ def require_same(path: Path, made: Record | None, wanted: Record) -> None:
         different += _differences(known if isinstance(known, Mapping) else {}, values)
     if different:
         listed = _listed(different)
-        raise UsageError(f"{path} was made with {listed}: give the same recipe, {ADVICE}")
+        raise UsageError(f"{path} was made with {listed}: {advice}")
 
 
 def write_whole(path: Path, text: str) -> None:

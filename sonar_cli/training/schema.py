@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
-import sys
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from sonar_cli import toml
 from sonar_cli.errors import UsageError
 
 Made = TypeVar("Made")
@@ -38,7 +36,7 @@ def load(name: str, folder: Path, what: str) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{name}: no {what} in TOML ({error})") from None
-    return parse(text, name)
+    return toml.parse(text, name)
 
 
 def make(schema: type[Made], raw: Mapping[str, Any], where: str, prefix: str = "") -> Made:
@@ -100,16 +98,6 @@ def override(raw: dict[str, Any], assignment: str) -> None:
     at[name] = _parsed(text)
 
 
-def parse(text: str, where: str | Path) -> dict[str, Any]:
-    """Read TOML; UsageError with the line where it is broken."""
-    toml = _toml()
-    try:
-        found: dict[str, Any] = toml.loads(text)
-    except toml.TOMLDecodeError as error:
-        raise UsageError(f"{where} is not TOML: {error}") from None
-    return found
-
-
 def write(values: Mapping[str, Any], table: str = "") -> str:
     """Write nested mappings as TOML, plain values before tables; None is left out.
 
@@ -121,7 +109,7 @@ def write(values: Mapping[str, Any], table: str = "") -> str:
     d = [1, 2]
     """
     plain = {k: v for k, v in values.items() if not isinstance(v, Mapping) and v is not None}
-    lines = [f"{name} = {_literal(value)}" for name, value in plain.items()]
+    lines = [f"{name} = {toml.literal(value)}" for name, value in plain.items()]
     text = "".join(line + "\n" for line in lines)
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -130,13 +118,9 @@ def write(values: Mapping[str, Any], table: str = "") -> str:
     return text
 
 
-def _toml() -> Any:
-    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-
-
 def _parsed(text: str) -> Any:
     try:
-        return parse(f"value = {text}", "")["value"]
+        return toml.parse(f"value = {text}", "")["value"]
     except UsageError:
         return text
 
@@ -184,14 +168,4 @@ def _near(name: str, names: list[str], prefix: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "a table" if isinstance(value, Mapping) else _literal(value)
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    return repr(value)
+    return "a table" if isinstance(value, Mapping) else toml.literal(value)

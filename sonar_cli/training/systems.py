@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sonar_cli.errors import UsageError
 from sonar_cli.model.codec.native import NativeCodec
@@ -28,7 +29,7 @@ from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLC
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.model.systems.token_llm import TokenLLM, TokenLLMSystem
-from sonar_cli.training.batches import Batches, Ints
+from sonar_cli.training.batches import Batches, Ints, shaped
 from sonar_cli.training.corpus import BEGIN, CUE, END, END_OF_TEXT, Corpus
 from sonar_cli.training.loss import Loss
 from sonar_cli.training.objectives import (
@@ -50,6 +51,8 @@ _SAMPLE = 20_000
 # A decoder that learns gives one sentence back for so many that are predicted; the noise on the
 # vectors that it gives them back from, in units of their RMS.
 _OWN, _NOISE = 4, 0.1
+# Lengths in tokens are multiples of this; see `shaped`.
+_TOKENS = 16
 
 
 def build_network(recipe: Recipe, codec: NativeCodec, corpus: Corpus) -> nn.Module:
@@ -255,13 +258,17 @@ def _lcm(lcm: Any, corpus: Corpus, device: torch.device) -> TextsLoss:
 def _token_llm(network: TokenLLM, corpus: Corpus, device: torch.device) -> TextsLoss:
     """The next token of every position."""
 
-    def padded(rows: Sequence[list[int]]) -> Tensor:
+    def padded(rows: Sequence[list[int]], spare: int) -> Tensor:
         tensors = [torch.tensor(row) for row in rows]
-        return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=PAD).to(device)
+        found = nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=PAD)
+        return F.pad(found, (0, spare), value=PAD).to(device)
 
     def loss(texts: Sequence[int]) -> Loss:
         ids, labels = zip(*(ids_and_labels(corpus, text) for text in texts), strict=True)
-        return next_token_loss(network, padded(ids), padded(labels))
+        # The last id is not read.
+        read = max(map(len, ids)) - 1
+        spare = shaped(read, _TOKENS) - read
+        return next_token_loss(network, padded(ids, spare), padded(labels, spare))
 
     return loss
 

@@ -52,7 +52,7 @@ def test_a_variable_means_one_thing() -> None:
     # A report takes JSON as well, so it takes all that SONAR_LLM_FORMAT may hold elsewhere.
     kinds = {
         value for command, value in found.pop("SONAR_LLM_FORMAT").items()
-        if not command.startswith(("evaluate", "bench", "models list"))
+        if not command.startswith(("evaluate", "bench", "config", "doctor", "models list"))
     }  # fmt: skip
     assert len(kinds) == 1
     for name, of in found.items():
@@ -108,6 +108,80 @@ def test_no_option_takes_a_number_that_is_none(call, story: Path, value: str) ->
     assert found >= 6
     status, out, err = call("summarize", str(story), f"--length={value}%")
     assert (status, out) == (2, "") and "is not in the range" in err
+
+
+def test_whole_numbers_have_a_most(call, story: Path) -> None:
+    """Also those that have no range: no machine counts so far, and no seed has so many bits."""
+    found = 0
+    for name, each in _options(cli):
+        if isinstance(each.type, click.types.IntParamType):
+            found += 1
+            option = max(each.opts, key=len)
+            for value in ("9" * 23, "-" + "9" * 23, "9" * 400, "9" * 5000, "nan", "1.5"):
+                status, out, err = call(*name.split(), str(story), f"{option}={value}")
+                assert (status, out) == (2, "") and err.count("\n") == 1 and len(err) < 200
+                assert f"'{option}'" in err
+    assert found >= 15
+    for line in ("continue --batch-size", "bench --texts", "evaluate paper --seeds"):
+        status, out, err = call(*line.split(), "9" * 400)
+        assert (status, out) == (2, "") and "9999... is not in the range" in err
+
+
+def test_minus_nothing_is_no_temperature(call, story: Path) -> None:
+    for name in ("--temperature", "--token-temperature", "--guidance"):
+        status, out, err = call("continue", str(story), f"{name}=-0")
+        assert (status, out) == (2, "") and "-0 is not in the range 0<=x<=100" in err
+
+
+def test_no_option_is_empty(call, story: Path) -> None:
+    for name, each in _options(cli):
+        if each.is_flag or each.may_be_empty:
+            continue
+        option = max(each.opts, key=len)
+        status, out, err = call(*name.split(), str(story), f"{option}=")
+        assert (status, out) == (2, "") and err.count("\n") == 1
+        assert f"'{option}'" in err and "it is empty; give " in err
+    for command in ("continue", "encode", "decode", "models show", "train"):
+        status, out, err = call(*command.split(), "")
+        assert (status, out) == (2, "") and "it is empty" in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("TEMPERATURE", "nan", "'--temperature' (SONAR_LLM_TEMPERATURE): nan is not in"),
+        ("SENTENCES", "0", "'-n' / '--sentences' (SONAR_LLM_SENTENCES): 0 is not in the range"),
+        ("SEED", "9" * 400, "'--seed' (SONAR_LLM_SEED): 9999"),
+        ("BATCH_SIZE", "many", "'--batch-size' (SONAR_LLM_BATCH_SIZE): 'many' is not"),
+        ("FORMAT", "json", "'--format' (SONAR_LLM_FORMAT): 'json' is not one of"),
+        ("MODEL", "90m", "(from SONAR_LLM_MODEL)"),
+        ("ENCODING", "klingon", "no character set 'klingon'; name it as in latin-1, cp1252"),
+        ("ENCODING", "klingon", "(from SONAR_LLM_ENCODING)"),
+        (
+            "ENCODER",
+            "nowhere",
+            "no such file, directory or Hub repository (from SONAR_LLM_ENCODER)",
+        ),
+        ("TARGET_LANG", "eng_Latn xx", "(from SONAR_LLM_TARGET_LANG)"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    call, monkeypatch, story: Path, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"SONAR_LLM_{variable}", value)
+    status, out, err = call("continue", str(story))
+    assert (status, out) == (2, "") and err.count("\n") == 1
+    assert words in err
+    monkeypatch.setenv(f"SONAR_LLM_{variable}", "")  # as if it were not set
+    assert call("continue", str(story), "-n", "1")[0] == 0
+
+
+def test_a_variable_that_is_right_is_not_named(call, monkeypatch, story: Path) -> None:
+    for name, value in (("SENTENCES", "5"), ("QUIET", "1"), ("SEED", "5"), ("SPLIT", "lines")):
+        monkeypatch.setenv(f"SONAR_LLM_{name}", value)
+    for arguments in (["-m", "1"], ["--candidates", "5", "--temperature", "0"]):
+        status, _, err = call("continue", str(story), *arguments)
+        assert status == 2 and "SONAR_LLM_" not in err
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -187,7 +261,7 @@ def test_completion_scripts(call, monkeypatch, shell: str) -> None:
 
 def test_completion_completes(call, monkeypatch) -> None:
     monkeypatch.setenv("_SONAR_LLM_COMPLETE", "bash_complete")
-    for words, expected in (("sonar-llm con", "continue"), ("sonar-llm models pu", "pull")):
+    for words, expected in (("sonar-llm cont", "continue"), ("sonar-llm models pu", "pull")):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
         status, out, _ = call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_a_broken_file_is_made_anew(tmp_path: Path, broken: bytes) -> None:
 def test_another_format_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with cache.opened(tmp_path, BIG) as one:
         one.put({b"a": b"1"})
-    monkeypatch.setattr(cache, "_FORMAT", 2)
+    monkeypatch.setattr(cache, "_FORMAT", 99)
     with cache.opened(tmp_path, BIG) as two:
         assert two.get([b"a"]) == {}
 
@@ -113,3 +114,53 @@ def test_what_cannot_be_deleted_is_an_error_of_the_cache(tmp_path: Path) -> None
     (tmp_path / cache.FILE).mkdir()
     with pytest.raises(CacheError, match=f"^{tmp_path / cache.FILE}: [A-Z]"):
         cache.clear(tmp_path)
+
+
+def _told(folder: Path) -> list[str]:
+    told: list[str] = []
+    with cache.opened(folder, BIG, told.append) as one:
+        one.put({b"a": b"1"})
+        assert one.get([b"a"]) == {b"a": b"1"}
+    return told
+
+
+def test_a_file_that_is_damaged_is_made_anew_and_said(tmp_path: Path) -> None:
+    file = tmp_path / cache.FILE
+    assert _told(tmp_path) == []
+    for damage in (b"this is no database, by far" * 50, file.read_bytes()[:5000]):
+        file.write_bytes(damage)
+        assert _told(tmp_path) == [f"{file} is damaged or no cache of vectors; it is made anew"]
+        assert _told(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE vectors; CREATE TABLE vectors (a, b)",
+        "UPDATE vectors SET used = 'now'",
+        "UPDATE vectors SET used = 9223372036854775807",
+        "UPDATE vectors SET used = -5",
+    ],
+)
+def test_a_database_of_something_else_is_made_anew(tmp_path: Path, change: str) -> None:
+    file = tmp_path / cache.FILE
+    assert _told(tmp_path) == []
+    with sqlite3.connect(file) as database:
+        database.executescript(change)
+    database.close()
+    assert _told(tmp_path) == [f"{file} is damaged or no cache of vectors; it is made anew"]
+
+
+def test_damage_that_comes_up_late_costs_one_run(tmp_path: Path) -> None:
+    file = tmp_path / cache.FILE
+    with cache.opened(tmp_path, BIG) as one:
+        one.put(_entries(2_000))
+    raw = bytearray(file.read_bytes())
+    for page in range(4096, len(raw), 4096):
+        if raw[page] == 0x0D:  # one of the table's rows, which opening it does not read
+            raw[page : page + 4096] = b"\xff" * 4096
+    file.write_bytes(raw)
+    with cache.opened(tmp_path, BIG) as two, pytest.raises(CacheError, match="is damaged"):
+        two.get(list(_entries(2_000)))
+    assert not file.exists()
+    assert _told(tmp_path) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import log, sqrt
 
 import pytest
@@ -21,7 +21,7 @@ from sonar_cli.summary import cache, salience
 from sonar_cli.summary.choosing import choose
 from sonar_cli.summary.salience import length_of, nearest, parts
 from sonar_cli.summary.terms import Terms
-from sonar_cli.summary.vectors import Encoding, Vectors
+from sonar_cli.summary.vectors import Encoding, Vectors, packed
 from sonar_cli.text.words import ContentWords
 from sonar_cli.world import stories as world
 
@@ -255,3 +255,42 @@ def test_texts_without_a_content_word() -> None:
         salience.salience(Vectors.of(torch.ones(3, 2)), ["It was.", "...", "And so it is."]),
         1,
     ) == [2]
+
+
+def _damage(raw: bytes) -> Iterator[object]:
+    """Yield what damage makes of a stored vector."""
+    yield bytes([raw[0] ^ 1]) + raw[1:]
+    yield raw[:-1] + bytes([raw[-1] ^ 1])
+    yield raw[:-4]
+    yield raw[4:]
+    yield b""
+    yield "text"
+    yield 5
+
+
+def test_damaged_entries_are_made_anew_and_said_once(
+    codec: NativeCodec, sentences: list[str], tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sonar_cli.summary.vectors._AT_ONCE", 10 * codec.width)
+    few = list(dict.fromkeys(sentences))[:20]
+    said: list[str] = []
+    with cache.opened(tmp_path, 10**8) as store:
+        first = _all(Encoding(codec, "eng_Latn", store, "mini"), few)
+        keys = [cache.key("mini", "eng_Latn", each) for each in few]
+        stored = store.get(keys)
+        nan = torch.full((codec.width,), float("nan"))
+        damaged = [*_damage(stored[keys[0]]), stored[keys[1]], packed(keys[8], nan)]
+        store.put(dict(zip(keys, damaged, strict=False)))
+        counting = _Counting(codec)
+        again = _all(Encoding(counting, "eng_Latn", store, "mini", said.append), few)
+        assert counting.asked == few[: len(damaged)]
+        assert said == ["the cache of vectors has damaged entries; they are made anew"]
+        torch.testing.assert_close(again, first, atol=1e-5, rtol=1e-4)
+        _all(Encoding(counting, "eng_Latn", store, "mini"), few)
+        assert len(counting.asked) == len(damaged)
+
+
+def test_a_choice_by_nan_ends_at_once() -> None:
+    salience = torch.tensor([1.0, float("nan"), 0.5])
+    with pytest.raises(ValueError, match="no number"):
+        choose(Vectors.of(torch.eye(3)), salience, 2)

@@ -16,6 +16,7 @@ from sonar_cli.model.load import load_codec
 from sonar_cli.options import Runtime
 from sonar_cli.training import corpus as c
 from sonar_cli.training import vectors
+from sonar_cli.training.batches import shaped
 from sonar_cli.training.tables import Data
 from sonar_cli.world import stories as world
 
@@ -58,7 +59,7 @@ def test_a_batch_and_its_sequences(tmp_path: Path, codec: NativeCodec) -> None:
     one, two = (made.documents.row(text).tolist() for text in (0, 1))
     assert made.sequence(0, (c.BEGIN,), c.END) == [c.BEGIN, *one, c.END]
     vectors, mask = made.batch([one, two[:3]])
-    assert vectors.shape == (2, len(one), 256) and vectors.dtype == torch.float32
+    assert vectors.shape == (2, shaped(len(one)), 256) and vectors.dtype == torch.float32
     assert mask.sum(1).tolist() == [len(one), 3]
     assert (vectors[1, 3:] == 0).all()
     torch.testing.assert_close(vectors[1, 2], torch.from_numpy(made.vectors[two[2]].copy()).float())

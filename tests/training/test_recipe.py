@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sonar_cli import toml
 from sonar_cli.errors import UsageError
 from sonar_cli.training import recipe, schema
 
@@ -31,7 +32,7 @@ def test_shipped_recipes_are_whole(name: str) -> None:
     assert {part.data.path for part in parts} == {hub if name == "tinystories" else "world"}
     assert parts[0].start == ("mini" if name == "finetune" else None)
     # What is shown is the recipe: read again it is the same.
-    assert schema.make(type(read), schema.parse(read.toml(), name), name) == read
+    assert schema.make(type(read), toml.parse(read.toml(), name), name) == read
 
 
 def test_the_authors_numbers() -> None:

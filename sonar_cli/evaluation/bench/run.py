@@ -6,7 +6,6 @@ at which memory is read.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from sonar_cli.cores import processor
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.bench import startup
 from sonar_cli.evaluation.bench.engines import (
@@ -194,14 +194,5 @@ def _loops(plan: Plan, tell: Tell) -> dict[str, dict[str, Any]]:
 def machine(device: torch.device) -> str:
     """Return a line with the device's name, torch's threads and its version."""
     cuda = device.type == "cuda"
-    processor = torch.cuda.get_device_name(device) if cuda else _processor()
-    return f"{processor}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
+    name = torch.cuda.get_device_name(device) if cuda else processor()
+    return f"{name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"

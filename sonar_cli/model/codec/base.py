@@ -119,13 +119,13 @@ def prefix_ids(codec: Codec, lang: str, max_tokens: int) -> Tensor:
 
 
 def check_vectors(codec: Codec, vectors: Tensor) -> None:
-    """Raise InputError if vectors are not (N, D) or not finite."""
+    """Raise InputError if vectors are not (N, D), or if their lengths are not finite."""
     if vectors.ndim != 2 or vectors.shape[1] != codec.width:
         raise InputError(
             f"vectors of shape {tuple(vectors.shape)} do not fit this codec, which takes "
             f"(N, {codec.width}); use the model that made them"
         )
-    if not torch.isfinite(vectors).all():
+    if not vectors.float().square().sum(1).isfinite().all():
         raise InputError("the vectors hold NaN or infinite values; encode the text again")
 
 

@@ -23,6 +23,10 @@ _LARGE_VOCABULARY = 16_384
 _BLOCK = 512
 
 
+class NotANumber(ValueError):
+    """Logits that hold NaN, from which nothing follows."""
+
+
 @dataclass(frozen=True)
 class Hypothesis:
     """A finished sentence: its ids after the prefix, eos included, and its normalized score.
@@ -52,7 +56,7 @@ def beam_search(
     log-probabilities, from the second token of the prefix on. A finished hypothesis scores that sum
     divided by `(length - 1) ** length_penalty`, where the length counts prefix and eos. A text is
     done when `beam_size` hypotheses have finished. Raises ValueError if `max_len` leaves no room
-    after the prefix, or if the logits hold NaN.
+    after the prefix, and NotANumber if the logits hold NaN.
     """
     start = prefix.shape[1]
     if start >= max_len:
@@ -147,9 +151,9 @@ class Beams:
         return (rows + first).view(-1), tokens.view(-1)  # (N, B) -> (N * B,)
 
     def done(self) -> list[bool]:
-        """Tell for each text whether it is done. Raises ValueError if its logits held NaN."""
+        """Tell for each text whether it is done. Raises NotANumber if its logits held NaN."""
         if bool(self.scores.isnan().any()):
-            raise ValueError("the decoder gave NaN; the vectors or the weights are broken")
+            raise NotANumber("the decoder gave NaN; the vectors or the weights are broken")
         ended: list[bool] = (self.count >= self.beam_size).tolist()
         return ended
 

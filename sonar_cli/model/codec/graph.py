@@ -42,7 +42,7 @@ class StaticSearch:
     def search(self, vectors: Tensor, prefix: Tensor) -> list[list[Hypothesis]]:
         """Return what `beam_search` returns, for vectors (N, D) and prefix (N, P) int64.
 
-        N and P are those of the prefix in the constructor. Raises ValueError if the logits hold
+        N and P are those of the prefix in the constructor. Raises NotANumber if the logits hold
         NaN.
         """
         constants = self.decoder.constants(vectors).repeat_interleave(self.beam_size, dim=1)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from sonar_cli.model.codec.base import Decoded, OnTruncated, check_vectors, prefix_ids, source_ids
-from sonar_cli.model.codec.beam import Hypothesis
+from sonar_cli.model.codec.beam import Hypothesis, NotANumber
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.search import Search
 from sonar_cli.model.codec.tokenizer import PAD, Tokenizer
+from sonar_cli.model.finite import not_finite, require_finite
 from sonar_cli.model.sampling import Sampling
 
 
@@ -75,7 +76,7 @@ class NativeCodec:
             made = mapped(self._encode_batch, ([ids[i] for i in batch] for batch in batches))
             for batch, found in zip(batches, made, strict=True):
                 vectors[batch] = found
-        return vectors
+        return require_finite(vectors, self.encoder, "vectors")
 
     @torch.inference_mode()
     def decode(
@@ -93,13 +94,16 @@ class NativeCodec:
         vectors = vectors.to(self.device, self.decoder.embed.weight.dtype)
         decoded: list[Decoded] = []
         for batch in vectors.split(batch_size):
-            if sampling:
-                done = len(decoded)
-                own = replace(sampling, random=sampling.random[done : done + len(batch)])
-                best = self._search.sampled(batch, prefix, own, max_tokens)
-            else:
-                found = self._search(batch, prefix, beam_size, max_tokens)
-                best = [hypotheses[0] for hypotheses in found]
+            try:
+                if sampling:
+                    done = len(decoded)
+                    own = replace(sampling, random=sampling.random[done : done + len(batch)])
+                    best = self._search.sampled(batch, prefix, own, max_tokens)
+                else:
+                    found = self._search(batch, prefix, beam_size, max_tokens)
+                    best = [hypotheses[0] for hypotheses in found]
+            except NotANumber:
+                raise not_finite(self.decoder, "scores of tokens") from None
             decoded += map(self._decoded, best)
         return decoded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sonar_cli.model.codec.beam import Hypothesis, Step
+from sonar_cli.model.codec.beam import Hypothesis, NotANumber, Step
 from sonar_cli.model.sampling import Sampling, draw
 
 
@@ -16,7 +16,8 @@ def sample(
 
     Scores are those of `beam_search`: the mean log-probability, at temperature 1, from the second
     token of the prefix on. `max_len` counts the prefix and eos. Rows do not depend on each other.
-    Raises ValueError if `max_len` leaves no room after the prefix.
+    Raises ValueError if `max_len` leaves no room after the prefix, and NotANumber if the logits
+    hold NaN.
     """
     start = prefix.shape[1]
     if start >= max_len:
@@ -29,6 +30,8 @@ def sample(
     going = list(range(len(given)))
     for position in range(start, max_len):
         scores = logits[:, -1].float().log_softmax(-1).cpu()  # (rows that go on, V)
+        if bool(scores.isnan().any()):
+            raise NotANumber("the decoder gave NaN; the vectors or the weights are broken")
         scores[:, pad] = -torch.inf
         last = position == max_len - 1
         for row, each in zip(going, scores, strict=True):

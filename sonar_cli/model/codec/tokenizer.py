@@ -8,8 +8,10 @@ card, and by three control tokens of NLLB's training.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor
@@ -17,6 +19,7 @@ from sentencepiece import SentencePieceProcessor
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.codec.languages import NLLB_LANGUAGES
 from sonar_cli.model.codec.tokenizer_json import read_model
+from sonar_cli.model.disk import MOST_TOKENIZER, is_there, quoted, read_whole
 from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_JSON
 from sonar_cli.model.shapes import read_json
 
@@ -56,16 +59,20 @@ class Tokenizer:
         """
         file = model_file(path)
         added: list[str] = []
+        if file.suffix == ".json":
+            model, added = read_model(file)
+        else:
+            model = read_whole(file, MOST_TOKENIZER)
         try:
-            if file.suffix == ".json":
-                model, added = read_model(file)
-            else:
-                model = file.read_bytes()
             pieces = SentencePieceProcessor(model_proto=model)
-        except (RuntimeError, OSError) as error:
+            count = pieces.get_piece_size() if model else 0  # it takes no bytes for no file
+            if not count or not all(map(math.isfinite, pieces.get_score(list(range(count))))):
+                raise ValueError
+        except (RuntimeError, ValueError):
             raise CheckpointError(
-                f"{file} is not a SentencePiece model ({error}); give --tokenizer a *.model file"
-            ) from error
+                f"{file} is not a SentencePiece model, or a damaged one; give --tokenizer a "
+                "*.model file"
+            ) from None
         return cls(pieces, _languages_beside(file, added))
 
     @property
@@ -138,7 +145,7 @@ def model_file(path: Path) -> Path:
     if not path.is_dir():
         return path
     found = sorted(path.glob("*.model"))
-    if not found and (path / TOKENIZER_JSON).is_file():
+    if not found and is_there(path / TOKENIZER_JSON):
         return path / TOKENIZER_JSON
     if len(found) != 1:
         what = "no" if not found else "more than one"
@@ -148,14 +155,25 @@ def model_file(path: Path) -> Path:
 
 def _languages_beside(file: Path, added: Sequence[str]) -> Sequence[str]:
     """Return the languages that a JSON file beside the tokenizer's lists, or `added`, or NLLB's."""
-    beside = [read_json(path) for each in LANGUAGE_FILES if (path := file.parent / each).is_file()]
-    for listed in (*(each.get("additional_special_tokens") for each in beside), added):
-        names = [token["content"] if isinstance(token, dict) else token for token in listed or ()]
-        languages = [name for name in names if _LANGUAGE.fullmatch(str(name))]
+    for names in (*map(_special_tokens, LANGUAGE_FILES, repeat(file.parent)), added):
+        languages = [name for name in names if _LANGUAGE.fullmatch(name)]
         # NLLB's own languages keep the order of its weights, even if a file lists them in another.
         if languages and set(languages) != set(NLLB_LANGUAGES):
             return languages
     return NLLB_LANGUAGES
+
+
+def _special_tokens(name: str, folder: Path) -> list[str]:
+    """Return the `additional_special_tokens` that a JSON file lists, if it is there."""
+    file = folder / name
+    listed = (read_json(file) if is_there(file) else {}).get("additional_special_tokens") or []
+    tokens = listed if isinstance(listed, list) else [None]
+    names = [each.get("content") if isinstance(each, dict) else each for each in tokens]
+    if not all(isinstance(each, str) for each in names) or len(set(names)) < len(names):
+        raise CheckpointError(
+            f"{file}: additional_special_tokens is {quoted(listed)}, not a list of different tokens"
+        )
+    return [str(each) for each in names]
 
 
 def _unknown_language(lang: str, languages: Sequence[str]) -> str:

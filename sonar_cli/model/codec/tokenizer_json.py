@@ -8,12 +8,14 @@ normalization. So the model is put together again, and SentencePiece itself does
 from __future__ import annotations
 
 import base64
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sonar_cli.errors import CheckpointError
+from sonar_cli.model.disk import MOST_TOKENIZER
 from sonar_cli.model.shapes import read_json
 
 # The first tokens there; in SentencePiece they are <unk> <s> </s>, and all pieces after them have
@@ -33,7 +35,7 @@ def read_model(file: Path) -> tuple[bytes, list[str]]:
     The model is what `SentencePieceProcessor(model_proto=...)` reads. Raises CheckpointError for a
     file that is no JSON or that holds another tokenizer than NLLB's.
     """
-    raw = read_json(file)
+    raw = read_json(file, MOST_TOKENIZER)
     try:
         added = [str(each["content"]) for each in raw["added_tokens"]]
         model = raw["model"]
@@ -42,11 +44,11 @@ def read_model(file: Path) -> tuple[bytes, list[str]]:
         charsmap = _charsmap(raw["normalizer"])
         if raw["pre_tokenizer"]["type"] != "Metaspace":
             raise ValueError
-    except (KeyError, TypeError, ValueError, StopIteration):
+        return _serialized(pieces, kind, charsmap, bool(model.get("byte_fallback"))), added
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         raise CheckpointError(
             f"{file} is not NLLB's tokenizer; give --tokenizer a SentencePiece *.model file"
         ) from None
-    return _serialized(pieces, kind, charsmap, bool(model.get("byte_fallback"))), added
 
 
 def _pieces(model: Mapping[str, Any], special: set[str]) -> Iterator[Piece]:
@@ -67,8 +69,10 @@ def _pieces(model: Mapping[str, Any], special: set[str]) -> Iterator[Piece]:
         raise ValueError
     for name in names:
         if name not in special:
+            if not math.isfinite(score := scores.get(name, -float(len(scores)))):
+                raise ValueError
             is_byte = model.get("byte_fallback") and len(name) == 6 and name.startswith("<0x")
-            yield name, scores.get(name, -float(len(scores))), _BYTE if is_byte else _NORMAL
+            yield name, score, _BYTE if is_byte else _NORMAL
 
 
 def _charsmap(normalizer: Mapping[str, Any] | None) -> bytes:
@@ -82,7 +86,7 @@ def _charsmap(normalizer: Mapping[str, Any] | None) -> bytes:
     if not {each["type"] for each in parts} <= {"Precompiled", "Replace", "Strip"}:
         raise ValueError
     tables = [each["precompiled_charsmap"] for each in parts if each["type"] == "Precompiled"]
-    return base64.b64decode(tables[0]) if tables else b""
+    return base64.b64decode(tables[0], validate=True) if tables else b""
 
 
 def _serialized(pieces: Iterable[Piece], kind: int, charsmap: bytes, bytes_too: bool) -> bytes:

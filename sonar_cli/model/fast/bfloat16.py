@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from sonar_cli.model.fast.instructions import instruction_sets
+
 
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Tell whether the device has instructions that multiply bfloat16.
@@ -12,5 +14,5 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
+    sets = instruction_sets()
+    return device.type == "cpu" and (sets["AVX512-BF16"] or sets["AMX"])

@@ -13,9 +13,16 @@ from sonar_cli.errors import CheckpointError
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.codec.encoder import TextEncoder
 from sonar_cli.model.codec.tokenizer import EOS
+from sonar_cli.model.disk import is_there, quoted
 from sonar_cli.model.files import read_tensors
 from sonar_cli.model.formats.layouts import DECODER_LAYOUTS, ENCODER_LAYOUTS, Layout, State
-from sonar_cli.model.formats.strict import check, expected_shapes, other_architecture, write
+from sonar_cli.model.formats.strict import (
+    check,
+    check_layers,
+    expected_shapes,
+    other_architecture,
+    write,
+)
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import (
     DECODER_MAX_LEN,
@@ -23,9 +30,12 @@ from sonar_cli.model.shapes import (
     TransformerConfig,
     read_json,
 )
+from sonar_cli.model.values import MOST_LAYERS, MOST_WIDTH, whole
 
 # Size of an attention head if no config.json gives the number of heads.
 HEAD_SIZE = 64
+# A sentence has a language, a piece and an end at least; a config may name more than are read.
+_FEWEST_TOKENS, _MOST_POSITIONS = 3, 1 << 31
 
 # The first four embedding rows are bos, pad, eos, unk in fairseq, and pad, unk, bos, eos in our
 # tokenizer.
@@ -118,40 +128,65 @@ def _read_codec_half(
 def _shape(path: Path, kind: str, state: State, max_len: int) -> TransformerConfig:
     """Return the shape that the tensors show.
 
-    A config.json may give the number of heads and of layers, fewer tokens than `max_len`, and
-    tokens that are never written. Raises CheckpointError for one that is of another kind of model.
+    A config.json may give the number of heads, fewer tokens than `max_len`, and tokens that are
+    never written; what else it says of the shape has to agree. Raises CheckpointError for one that
+    is of another kind of model.
     """
-    vocab_size, width = state["embed.weight"].shape
-    layers = {int(name.split(".")[1]) for name in state if name.startswith("layers.")}
+    vocab_size, width = _embedding_shape(path, state)
+    layers = {name.split(".")[1] for name in state if name.startswith("layers.")}
     inner = state.get("layers.0.ffn.up.weight")
-    folder = path if path.is_dir() else path.parent
-    config = folder / CONFIG
-    raw = read_json(config) if config.is_file() else {}
-    if (activation := raw.get("activation_function", "relu")) != "relu":
-        raise CheckpointError(
-            f"{config}: activation_function {activation!r} is not supported, only 'relu'"
-        )
-    heads = int(raw.get(f"{kind}_attention_heads", 0)) or max(1, width // HEAD_SIZE)
-    if width % heads:
-        raise CheckpointError(f"{path}: {heads} heads do not divide the width {width}")
+    ffn = (inner.shape[0] if inner is not None and inner.ndim else 0) or 1
+    config = (path if path.is_dir() else path.parent) / CONFIG
+    raw = read_json(config) if is_there(config) else {}
+    try:
+        if (activation := raw.get("activation_function", "relu")) != "relu":
+            raise ValueError(
+                f"activation_function {quoted(activation)} is not supported, only 'relu'"
+            )
+        said = {"d_model": width, "vocab_size": vocab_size}
+        if inner is not None:
+            said[f"{kind}_ffn_dim"] = ffn
+        for key, found in said.items():
+            if (value := raw.get(key)) not in (None, found):
+                raise ValueError(f"{key} is {quoted(value)}, but the weights have {found}")
+        count = _whole(raw, f"{kind}_layers", len(layers), MOST_LAYERS)
+        heads = _whole(raw, f"{kind}_attention_heads", max(1, width // HEAD_SIZE), width)
+        longest = _whole(raw, "max_position_embeddings", max_len, _MOST_POSITIONS, _FEWEST_TOKENS)
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide the width {width}")
+        suppressed = _suppressed(raw, vocab_size)
+    except ValueError as error:
+        raise CheckpointError(f"{config}: {error}") from None
+    check_layers(path, state, config, {"layers": count})
     return TransformerConfig(
-        vocab_size=vocab_size,
-        width=width,
-        layers=int(raw.get(f"{kind}_layers", len(layers))),
-        heads=heads,
-        ffn=inner.shape[0] if inner is not None else 0,
-        max_len=min(max_len, int(raw.get("max_position_embeddings", max_len))),
-        suppressed=_suppressed(path, raw, vocab_size),
+        vocab_size, width, count, heads, ffn, min(max_len, longest), suppressed
     )
 
 
-def _suppressed(path: Path, raw: Mapping[str, Any], vocab_size: int) -> tuple[int, ...]:
+def _embedding_shape(path: Path, state: State) -> tuple[int, int]:
+    """Return the size of the vocabulary and the width of a codec's half."""
+    shape = list(state["embed.weight"].shape)
+    if len(shape) != 2 or shape[0] <= len(_FROM_FAIRSEQ_ROWS):
+        raise CheckpointError(f"{path}: its embedding has the shape {shape}, not (tokens, width)")
+    if not 4 <= shape[1] <= MOST_WIDTH or shape[1] % 2:
+        raise CheckpointError(
+            f"{path} has the width {shape[1]}, not an even number from 4 to {MOST_WIDTH}"
+        )
+    return shape[0], shape[1]
+
+
+def _whole(raw: Mapping[str, Any], key: str, default: int, most: int, least: int = 1) -> int:
+    value = raw.get(key)
+    return default if value is None else whole(key, value, most, least)
+
+
+def _suppressed(raw: Mapping[str, Any], vocab_size: int) -> tuple[int, ...]:
     """Return the tokens of config.json's `suppress_tokens`, which may not be special ones."""
     found = raw.get("suppress_tokens") or []
     if not isinstance(found, list) or not all(
         type(each) is int and EOS < each < vocab_size for each in found
     ):
-        raise CheckpointError(f"{path}: suppress_tokens of config.json is a list of pieces' ids")
+        raise ValueError("suppress_tokens of config.json is a list of pieces' ids")
     return tuple(found)
 
 

@@ -15,6 +15,9 @@ from torch import Tensor
 
 State = dict[str, Tensor]
 
+# A layer's number: no model has 10,000, and one with zeros in front would be another's twin.
+_LAYER = "(0|[1-9][0-9]{0,3})"
+
 _FAIRSEQ2_PARTS = {
     "self_attn.q_proj": "self_attn.q",
     "self_attn.k_proj": "self_attn.k",
@@ -117,9 +120,9 @@ class Layout:
         stem, _, leaf = name.rpartition(".")
         if stem in self.whole:
             return f"{self.whole[stem]}.{leaf}"
-        match = re.fullmatch(rf"{re.escape(self.layers)}\.(\d+)\.(.+)", stem)
+        match = re.fullmatch(rf"{re.escape(self.layers)}\.{_LAYER}\.(.+)", stem)
         if match and match[2] in self.parts:
-            return f"layers.{int(match[1])}.{self.parts[match[2]]}.{leaf}"
+            return f"layers.{match[1]}.{self.parts[match[2]]}.{leaf}"
         return None
 
 

@@ -11,7 +11,13 @@ import torch
 from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.files import read_tensors
 from sonar_cli.model.formats.layouts import PREDICTOR_LAYOUT, State
-from sonar_cli.model.formats.strict import check, expected_shapes, other_architecture, write
+from sonar_cli.model.formats.strict import (
+    check,
+    check_layers,
+    expected_shapes,
+    other_architecture,
+    write,
+)
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import SONAR_LLM, PredictorConfig, predictor_config, read_json
 from sonar_cli.model.systems.sonar_llm import Predictor
@@ -24,12 +30,14 @@ def read_predictor(path: Path, config: Path | None = None) -> tuple[PredictorCon
     Returns its shape and its tensors by our names. Raises UsageError for a bare file without a
     config, and CheckpointError for files that cannot be read or do not fit.
     """
-    shape = _read_predictor_config(path, config)
+    config = _config_of(path, config)
+    shape = _read_predictor_config(config)
     tensors, _ = read_tensors(path)
     state, unknown = PREDICTOR_LAYOUT.rename(tensors)
     if not state:
         raise CheckpointError(other_architecture(path, "SONAR-LLM predictor", tensors))
-    check(path, state, unknown, expected_shapes(Predictor, shape), PREDICTOR_LAYOUT)
+    check_layers(path, state, config, {"layers": shape.layers})
+    check(path, state, unknown, expected_shapes(Predictor, shape), PREDICTOR_LAYOUT, config)
     return shape, state
 
 
@@ -39,17 +47,19 @@ def save_predictor(predictor: Predictor, folder: Path, dtype: torch.dtype = torc
     write(folder, _predictor_json(predictor.config), state, dtype)
 
 
-def _read_predictor_config(path: Path, config: Path | None) -> PredictorConfig:
-    if config is None:
-        config = path / CONFIG
-        if not path.is_dir():
-            raise UsageError(f"{path} is a bare checkpoint; give its JSON with --config FILE")
+def _config_of(path: Path, config: Path | None) -> Path:
+    if config is None and not path.is_dir():
+        raise UsageError(f"{path} is a bare checkpoint; give its JSON with --config FILE")
+    return config or path / CONFIG
+
+
+def _read_predictor_config(config: Path) -> PredictorConfig:
     try:
         return predictor_config(read_json(config))
     except KeyError as error:
-        raise CheckpointError(f"{config} has no {error}; is it a SONAR-LLM config?") from error
-    except (TypeError, ValueError, UsageError) as error:
-        raise CheckpointError(f"{config}: {error}") from error
+        raise CheckpointError(f"{config} has no {error}; is it a SONAR-LLM config?") from None
+    except ValueError as error:
+        raise CheckpointError(f"{config}: {error}") from None
 
 
 def _predictor_json(config: PredictorConfig) -> dict[str, Any]:

@@ -17,12 +17,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sonar_cli.errors import CheckpointError, counted
-from sonar_cli.model.files import locate
+from sonar_cli.model.disk import shown
 from sonar_cli.model.formats.layouts import Layout, State
 from sonar_cli.model.names import CONFIG, WEIGHTS
 from sonar_cli.model.shapes import LlamaConfig, TransformerConfig
-
-_LAYER = re.compile(r"(?:.+\.)?layers\.\d+(?=\.)")
+from sonar_cli.model.weights import locate
 
 
 def expected_shapes(model: Any, shape: TransformerConfig | LlamaConfig) -> dict[str, torch.Size]:
@@ -37,12 +36,13 @@ def check(
     unknown: list[str],
     expected: Mapping[str, torch.Size],
     layout: Layout,
+    config: Path | None = None,
 ) -> None:
     """Raise CheckpointError unless `state` holds the expected tensors and nothing else.
 
-    `unknown` are the names in the file that `layout` does not know.
+    `unknown` are the names in the file that `layout` does not know, `config` is the file that says
+    what is expected.
     """
-    _check_layers(path, state, expected)
     unknown = unknown + [layout.theirs(name) for name in state if name not in expected]
     missing = [layout.theirs(name) for name in expected if name not in state]
     if missing:
@@ -53,13 +53,35 @@ def check(
         if state[name].shape != shape:
             raise CheckpointError(
                 f"{path}: {layout.theirs(name)} has the shape {list(state[name].shape)}, "
-                f"but {list(shape)} is expected"
+                f"but {list(shape)} is expected{f' by {config}' if config else ''}"
+            )
+        if not state[name].is_floating_point():
+            kind = str(state[name].dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"{path}: {layout.theirs(name)} is of {kind}, but floating-point numbers are "
+                "expected"
+            )
+
+
+def check_layers(path: Path, state: State, config: Path, wanted: Mapping[str, int]) -> None:
+    """Raise CheckpointError if a file has fewer or more layers than its config says.
+
+    `wanted` tells how many are below which path. To be called before a model is made of a config,
+    whose layers may be many.
+    """
+    for above, count in wanted.items():
+        found, expected = _layers(state, above), set(map(str, range(count)))
+        if found and (found < expected or expected < found):
+            files = locate(path)
+            raise CheckpointError(
+                f"{files[0] if len(files) == 1 else path} holds {counted(len(found), 'layer')}, "
+                f"but its config says {count}; get both from the same place (see {config})"
             )
 
 
 def other_architecture(path: Path, wanted: str, tensors: Mapping[str, Tensor]) -> str:
     """Return the message that a file holds another model than the one wanted."""
-    first = next(iter(tensors), "nothing")
+    first = shown(next(iter(tensors), "nothing"))
     return f"{path} is not a {wanted}: its first tensor is {first}"
 
 
@@ -73,23 +95,12 @@ def write(folder: Path, config: Mapping[str, Any], state: State, dtype: torch.dt
     file.chmod(0o644)  # safetensors makes files that only the owner can read
 
 
-def _check_layers(path: Path, state: State, expected: Mapping[str, torch.Size]) -> None:
-    """Raise CheckpointError if a file has fewer or more layers than its config says."""
-    found, wanted = _layers(state), _layers(expected)
-    if found and (found < wanted or wanted < found):
-        files = locate(path)
-        raise CheckpointError(
-            f"{files[0] if len(files) == 1 else path} holds {counted(len(found), 'layer')}, but "
-            f"its config says {len(wanted)}; get both from the same place"
-        )
-
-
-def _layers(names: Iterable[str]) -> set[str]:
-    """Return the paths of the layers that tensors belong to, such as `layers.0`."""
-    found = (_LAYER.match(name) for name in names)
-    return {match[0] for match in found if match}
+def _layers(names: Iterable[str], above: str) -> set[str]:
+    """Return the numbers of the layers below a path that tensors belong to, such as "0"."""
+    found = (re.match(rf"{re.escape(above)}\.(\d+)\.", name) for name in names)
+    return {match[1] for match in found if match}
 
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    return ", ".join(map(shown, names[:3])) + more

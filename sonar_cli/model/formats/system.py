@@ -6,7 +6,7 @@ A SONAR-LLM is stored in its published layout, the other three under our own ten
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import Field, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from sonar_cli.errors import CheckpointError
+from sonar_cli.model.disk import is_there, quoted
 from sonar_cli.model.files import read_tensors
 from sonar_cli.model.formats.layouts import Layout, State
 from sonar_cli.model.formats.predictor import save_predictor
-from sonar_cli.model.formats.strict import check, expected_shapes, write
+from sonar_cli.model.formats.strict import check, check_layers, expected_shapes, write
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import (
     SONAR_LLM,
@@ -27,13 +28,17 @@ from sonar_cli.model.shapes import (
     RopeScaling,
     TokenLLMConfig,
     TwoTowerConfig,
+    check_heads,
     read_json,
+    rope_scaling,
     system_kind,
 )
 from sonar_cli.model.systems.lcm_diffusion import TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.model.systems.token_llm import TokenLLM
+from sonar_cli.model.values import REQUIRED, table
+from sonar_cli.model.values import field as value
 
 # kind -> classes of its config and its network; the fourth, "sonar-llm", is in `predictor.py`
 OWN: dict[str, tuple[type[Any], type[nn.Module]]] = {
@@ -57,7 +62,7 @@ _OWN_NAMES = _OwnNames("ours", layers="layers", whole={}, parts={})
 def kind_of(folder: Path) -> str:
     """Return the kind in a folder's config.json, SONAR-LLM if there is no such file."""
     config = folder / CONFIG
-    return system_kind(read_json(config)) if config.is_file() else SONAR_LLM
+    return system_kind(read_json(config)) if is_there(config) else SONAR_LLM
 
 
 def read_system(folder: Path) -> tuple[type[nn.Module], LlamaConfig, State]:
@@ -69,12 +74,14 @@ def read_system(folder: Path) -> tuple[type[nn.Module], LlamaConfig, State]:
     raw = read_json(folder / CONFIG)
     kind = system_kind(raw)
     if kind not in OWN:
-        known = ", ".join([SONAR_LLM, *OWN])
-        raise CheckpointError(f"{folder / CONFIG}: unknown system {kind!r}; known are {known}")
+        known = f"known are {', '.join([SONAR_LLM, *OWN])}"
+        raise CheckpointError(f"{folder / CONFIG}: unknown system {quoted(kind)}; {known}")
     shape, network = OWN[kind]
     config = _shape(folder / CONFIG, shape, raw)
     state, _ = read_tensors(folder)
-    check(folder, state, [], expected_shapes(network, config), _OWN_NAMES)
+    layers = {"layers": config.layers, "denoiser.layers": getattr(config, "denoiser_layers", 0)}
+    check_layers(folder, state, folder / CONFIG, layers)
+    check(folder, state, [], expected_shapes(network, config), _OWN_NAMES, folder / CONFIG)
     return network, config, state
 
 
@@ -89,15 +96,28 @@ def save_system(model: nn.Module, folder: Path, dtype: torch.dtype = torch.float
 
 
 def _shape(file: Path, shape: type[Any], raw: Mapping[str, Any]) -> Any:
-    names = {field.name for field in fields(shape)}
-    values = {name: value for name, value in raw.items() if name in names}
-    if isinstance(scaling := values.get("rope_scaling"), Mapping):
-        try:
-            values["rope_scaling"] = RopeScaling(**scaling)
-        except TypeError as error:
-            raise CheckpointError(f"{file}: rope_scaling {dict(scaling)}: {error}") from None
+    """Return the config of a class that a file holds under our own names."""
     try:
-        return shape(**values)
+        values = {each.name: _value(each, raw) for each in fields(shape) if each.name in raw}
+        config = shape(**values)
+        check_heads(config)
+    except KeyError as error:
+        raise CheckpointError(f"{file}: rope_scaling has no {error}; is it complete?") from None
     except TypeError as error:
         missing = str(error).split(": ")[-1]
         raise CheckpointError(f"{file} lacks {missing}; is it complete?") from None
+    except ValueError as error:
+        raise CheckpointError(f"{file}: {error}") from None
+    return config
+
+
+def _value(of: Field[Any], raw: Mapping[str, Any]) -> Any:
+    if of.name == "rope_scaling":
+        scaling = table(raw, "rope_scaling")
+        known = {each.name for each in fields(RopeScaling)}
+        if unknown := sorted(scaling.keys() - known):
+            raise ValueError(f"rope_scaling {quoted(dict(scaling))}: there is no {unknown[0]!r}")
+        return rope_scaling(scaling) if scaling else None
+    # What may be left out is None in a file where it is not known.
+    default = None if of.default is None else REQUIRED
+    return value(of.name, raw, default=default)

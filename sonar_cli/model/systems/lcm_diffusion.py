@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonar_cli.model.codec.base import Codec
+from sonar_cli.model.finite import require_finite
 from sonar_cli.model.shapes import TwoTowerConfig
 from sonar_cli.model.systems.denoiser import Denoiser, DenoiserLayer
 from sonar_cli.model.systems.diffusion import add_noise, cosine_signal, sample
@@ -154,13 +155,14 @@ class LCMDiffusionState(TextsState):
         )
         width = self.model.config.embed_dim
         noise = torch.cat([torch.randn(count, width, generator=each) for each in random])
-        return self.model.sample(
+        sampled = self.model.sample(
             keys.repeat_interleave(count, dim=2),
             lengths.repeat_interleave(count).to(keys.device),
             (self.options.initial_noise * noise).to(keys.device),
             self.options.diffusion_steps,
             self.options.guidance,
-        ).float()
+        )
+        return require_finite(sampled.float(), self.model, "vectors")
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
         """End as the Large Concept Models do; see `lcm_stop`."""

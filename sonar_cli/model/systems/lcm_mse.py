@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sonar_cli.model.codec.base import Codec
+from sonar_cli.model.finite import require_finite
 from sonar_cli.model.shapes import LCMConfig
 from sonar_cli.model.systems.llama import KVCache, Llama
 from sonar_cli.model.systems.scaler import RobustScaler
@@ -75,7 +76,8 @@ class LCMMSEState(TextsState):
 
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
         """Return the predicted vectors (B * K, D), from noisy hidden states above temperature 0."""
-        return self.model.predict(self.candidates(random)).float()
+        predicted = self.model.predict(self.candidates(random)).float()
+        return require_finite(predicted, self.model, "vectors")
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
         """End as the Large Concept Models do; see `lcm_stop`."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonar_cli.model.codec.base import Codec
+from sonar_cli.model.finite import require_finite
 from sonar_cli.model.shapes import PredictorConfig
 from sonar_cli.model.systems.base import BEGIN_SENTENCE, END_SENTENCE
 from sonar_cli.model.systems.llama import KVCache, Llama
@@ -74,7 +75,7 @@ class SonarLLMState(TextsState):
     def propose(self, random: Sequence[torch.Generator]) -> Tensor:
         """Return the predicted vectors (B * K, D) float32."""
         predicted: Tensor = self.predictor.reverse_proj(self.candidates(random))
-        return predicted.float()
+        return require_finite(predicted.float(), self.predictor, "vectors")
 
     def stops(self, new: Tensor, to_end: float, written: Sequence[Tensor]) -> StopReason | None:
         """End at a vector close to the end sentence's or, if asked for, to one of those written."""

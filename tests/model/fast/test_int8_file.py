@@ -90,3 +90,33 @@ def test_small_models_are_quantized_each_time(
     told: list[str] = []
     _load(source, told)
     assert told == [] and not any(place.exists() for place in int8_file.places(source))
+
+
+@pytest.mark.parametrize("damage", ["a bit", "zeros", "other weights", "a byte more"])
+def test_a_damaged_file_is_made_anew_and_said(source: Path, damage: str) -> None:
+    first = _answer(_load(source))
+    kept = int8_file.places(source)[0]
+    raw = bytearray(kept.read_bytes())
+    if damage == "a bit":
+        raw[-1000] ^= 16
+    elif damage == "zeros":
+        raw[-5000:-4000] = bytes(1000)
+    elif damage == "a byte more":
+        raw += b"\0"
+    else:
+        raw[-5000:-3000] = raw[-3000:-2000] + raw[-5000:-4000]
+    kept.write_bytes(raw)
+    told: list[str] = []
+    assert torch.equal(_answer(_load(source, told)), first)
+    assert told == [f"{kept} is damaged: quantizing {source} to int8, again"]
+    _load(source, told)
+    assert len(told) == 1
+
+
+def test_what_is_no_file_is_not_waited_for(source: Path) -> None:
+    first = _answer(_load(source))
+    kept = int8_file.places(source)[0]
+    kept.unlink()
+    os.mkfifo(kept)
+    assert torch.equal(_answer(_load(source)), first)
+    assert kept.is_file()

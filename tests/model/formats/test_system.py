@@ -85,6 +85,25 @@ def test_each_continues_a_text(tmp_path: Path, kind: str, dtype: str) -> None:
         llm.summarize("Tom ran. Tom sat.", method="abstractive", sentences=1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "temperature", "beams"),
+    [*((kind, warm, 1) for kind in SYSTEMS for warm in (0, 1)), ("llm", 0, 2)],
+)
+def test_nan_ends_a_text_by_the_name_of_its_model(
+    tmp_path: Path, kind: str, temperature: int, beams: int
+) -> None:
+    network = _network(kind)
+    network.norm.weight[3] = float("nan")
+    save_system(network, tmp_path)
+    parts = {part: str(getattr(MINI, part)) for part in ("encoder", "decoder", "tokenizer")}
+    llm = SonarLLM.load(str(tmp_path), device="cpu", threads=1, **parts)
+    options = GenerationOptions(
+        sentences=1, temperature=temperature, llm_beams=beams, seed=1, diffusion_steps=4
+    )
+    with pytest.raises(CheckpointError, match=f"^{tmp_path} gives NaN or infinite"):
+        list(llm.continue_("One day Lily found a kite.", options))
+
+
 @pytest.mark.parametrize("kind", OWN)
 def test_a_config_from_before_the_cue_is_read(tmp_path: Path, kind: str) -> None:
     network = _network(kind)
