@@ -9,6 +9,7 @@ import click
 
 from sonar_cli.cli.declare import group, option, together
 from sonar_cli.cli.options import OUTPUT, input_format, quiet, splitting, verbose
+from sonar_cli.cli.parameters import Whole
 from sonar_cli.errors import UsageError
 from sonar_cli.options import InputFormat, InputOptions, OutputOptions, SplitMode
 
@@ -50,11 +51,11 @@ records = group(
     ),
     option(
         "--shard-size", section=RECORDS, default=1_000, show_default=True,
-        type=click.IntRange(1), metavar="N", help="Texts a shard: what is made, and kept, at once.",
+        type=Whole(1), metavar="N", help="Texts a shard: what is made, and kept, at once.",
     ),
     option(
         "--max-chars", section=RECORDS, default=1_000_000, show_default=True,
-        type=click.IntRange(1), metavar="N", help="A longer text is an error.",
+        type=Whole(1), metavar="N", help="A longer text is an error.",
     ),
     option(
         "--format", "bulk_format", section=OUTPUT, default="auto", show_default=True,
@@ -70,7 +71,7 @@ ray = group(
         help="Share the shards among workers by Ray Data (extra [ray]); the result is the same.",
     ),
     option(
-        "--workers", section=RAY, type=click.IntRange(1), metavar="N",
+        "--workers", section=RAY, type=Whole(1), metavar="N",
         help="How many (default: one a GPU; without GPUs one a machine, of mini one a core).",
     ),
     option(

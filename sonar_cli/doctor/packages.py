@@ -19,6 +19,7 @@ NAME = "sonar-llm"
 # What each extra is for.
 EXTRAS = {
     "train": "texts from Parquet and the Hub, several processes, drawn curves, TensorBoard",
+    "parquet": "Parquet for `bulk`",
     "ray": "`bulk --ray`, on several machines",
     "sonar-space": "the original's codec (--codec sonar-space)",
     "dev": "tests, checks, and `evaluate summaries` beside other systems",

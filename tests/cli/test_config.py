@@ -142,7 +142,7 @@ FAULTS = {
     "[continue.model]": "unknown table [continue.model]",
     "[bench]\ntexts = '1,x'": "texts in [bench] takes N,N,...: 'x' is not",
     "format = 'json'": "format (for `cache info`) takes [text|jsonl]: 'json' is not one of",
-    "sentences = 0": "sentences (for `continue`) takes N, x>=1: 0 is not in the range",
+    "sentences = 0": "sentences (for `bulk continue`) takes N, x>=1: 0 is not in the range",
 }
 
 
