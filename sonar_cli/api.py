@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sonar_cli.errors import SonarError, UsageError, counted
 from sonar_cli.hub.catalogue import FAR_FROM_MINI, SummaryTraining, summary_training
+from sonar_cli.hub.download import Display, Watcher, unseen
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.model.codec.base import Codec, Decoded, OnTruncated
 from sonar_cli.model.load import AnySystem, load_codec, load_system, pack_weights
@@ -121,17 +122,17 @@ class SonarLLM:
         runtime: Runtime,
         *,
         predictor: bool = True,
-        progress: bool = False,
+        display: Display = unseen,
         notify: Notify = _silent,
         detail: Notify = _silent,
     ) -> SonarLLM:
         """Load what `request` names; see `load`.
 
         Without `predictor` only the codec's files are made sure of; the predictor's are then
-        looked for when they are needed. `progress` shows downloads on stderr. `detail` is told
+        looked for when they are needed. `display` shows downloads. `detail` is told
         what only a curious user wants to know.
         """
-        paths = resolve(request, predictor=predictor, progress=progress)
+        paths = resolve(request, predictor=predictor, watcher=Watcher(notify, display))
         if runtime.threads:
             torch.set_num_threads(runtime.threads)
         codec = load_codec(paths, runtime, request.codec, notify)
@@ -142,7 +143,7 @@ class SonarLLM:
     def system(self) -> AnySystem:
         """The codec with what predicts in its space, loaded at first use."""
         if self.paths.predictor is None:
-            self.paths = resolve(self.request)
+            self.paths = resolve(self.request, watcher=Watcher(self.notify))
         return load_system(self.paths, self.runtime, self.codec, self.notify)
 
     @property
@@ -199,7 +200,7 @@ class SonarLLM:
         Texts are taken as places become free. `pipeline.in_order` lets them follow one another.
         """
         options = replace(options or GenerationOptions(), **changes)
-        options = without_loops(options, self.request.model)
+        options = without_loops(options, self.request.model, self.paths)
         prompts = (self._sentences(text, options.source_lang) for text in texts)
         return write_many(self.system, prompts, options, self.batch_size, on_truncated)
 

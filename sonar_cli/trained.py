@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from sonar_cli.hub.catalogue import published, trained_split
+from sonar_cli.hub.catalogue import repeat_threshold, trained_split
 from sonar_cli.model.names import CONFIG
 from sonar_cli.options import ENGLISH, GenerationOptions, ModelPaths
 from sonar_cli.text import sent_tokenize
@@ -31,7 +31,9 @@ def as_trained(text: Text, model: str, paths: ModelPaths, notify: Callable[[str]
     return replace(text, options=options)
 
 
-def without_loops(options: GenerationOptions, model: str) -> GenerationOptions:
+def without_loops(
+    options: GenerationOptions, model: str, paths: ModelPaths | None = None
+) -> GenerationOptions:
     """Return the options with the repeat threshold of a model that is known to repeat itself.
 
     >>> without_loops(GenerationOptions(), "1.3b").repeat_threshold
@@ -39,7 +41,8 @@ def without_loops(options: GenerationOptions, model: str) -> GenerationOptions:
     >>> without_loops(GenerationOptions(repeat_threshold=2), "1.3b").repeat_threshold
     2
     """
-    known = published(model)
-    if options.repeat_threshold is not None or known is None:
+    if options.repeat_threshold is not None:
         return options
-    return replace(options, repeat_threshold=known.repeat_threshold)
+    config = paths.predictor / CONFIG if paths and paths.predictor else None
+    known = repeat_threshold(model, paths.predictor_config or config if paths else None)
+    return replace(options, repeat_threshold=known)

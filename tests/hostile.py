@@ -146,6 +146,8 @@ _BAD_VALUES: dict[str, list[Any]] = {
     "trained_len": [0, True, _LONG],
     "system": [["lcm-mse"], "gpt", 5],
     "split": [["rules"], "words"],
+    "repeat_threshold": [True, 3, "0.9", float("nan")],
+    "run_dtype": [["bfloat16"], "float8", 16],
 }  # fmt: skip
 _BAD_CODEC_VALUES: dict[str, list[Any]] = {
     "encoder_layers": [10**15, True, 3, "2"],

@@ -23,6 +23,7 @@ import pytest
 
 from sonar_cli import SonarLLM
 from sonar_cli.cli import cli, run
+from sonar_cli.hub.catalogue import SONAR_LICENCE
 from sonar_cli.text.sent_tokenize import NO_DATA
 from sonar_cli.text.sentences import split
 from sonar_cli.world import stories as world
@@ -66,6 +67,8 @@ COMMANDS = (
     "models show",
     "models path",
     "models verify",
+    "models rm",
+    "models convert",
     "cache",
     "cache info",
     "cache clear",
@@ -114,7 +117,7 @@ def _shell(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", line],
         cwd=folder,
-        env={**kept, "PATH": path, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+        env={**kept, "PATH": path, "NO_PROXY": "127.0.0.1,localhost", "PYTHONPATH": str(ROOT)}
         | {"HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "2"}
         | {"SONAR_LLM_CONFIG_FILE": os.devnull}
         | nowhere
@@ -186,20 +189,22 @@ def test_a_line_runs(line: str, folder: Path) -> None:
     assert done.stdout.strip()
 
 
-def _unexpected(said: str) -> list[str]:
-    """Return the lines but the notice that NLTK's data is not on this machine."""
-    return [line for line in said.splitlines() if NO_DATA not in line]
+def _unexpected(said: str, *expected: str) -> list[str]:
+    """Return the lines but the expected ones, and that NLTK's data is not on this machine."""
+    return [line for line in said.splitlines() if not any(e in line for e in (NO_DATA, *expected))]
 
 
 @pytest.mark.parametrize("line", _with(HUB))
 def test_a_line_that_downloads_runs(line: str, folder: Path, hub: HubServer) -> None:
-    at_hub = {"HF_ENDPOINT": hub.url}
+    at_hub, licence = {"HF_ENDPOINT": hub.url}, 1
     if "--offline" in line:
         assert _shell("sonar-llm models pull 900m", folder, **at_hub).returncode == 0
-        at_hub = {}
+        at_hub, licence = {}, 0
     done = _shell(line, folder, **SHORT, **at_hub)
-    assert (done.returncode, _unexpected(done.stderr)) == (0, [])
-    assert len(done.stdout.splitlines()) == (1 if "pull" in line else 2)
+    assert done.stderr.count(SONAR_LICENCE) == licence
+    assert (done.returncode, _unexpected(done.stderr, SONAR_LICENCE)) == (0, [])
+    pulled = line.partition("models pull ")[2].split()
+    assert len(done.stdout.splitlines()) == (len(pulled) or 2)
     assert "pytorch_model.bin" in hub.got()
 
 
@@ -216,7 +221,8 @@ def test_a_line_that_downloads_says_when_it_cannot(line: str, folder: Path) -> N
 def test_a_line_that_verifies_knows_other_weights(line: str, folder: Path, hub: HubServer) -> None:
     done = _shell(line, folder, HF_ENDPOINT=hub.url)
     assert done.returncode == 1
-    assert [each.partition(":")[0] for each in done.stdout.splitlines()] == ["good", "wrong"]
+    begins = [each.partition(":")[0] for each in done.stdout.splitlines()]
+    assert begins == ["good", "good", "wrong"]
     assert done.stderr.endswith("remove the files and get them again\n")
 
 

@@ -12,6 +12,7 @@ from sonar_cli.bulk.job import Job, RayOptions
 from sonar_cli.bulk.making import Maker, Notify, OnTexts, Plan
 from sonar_cli.bulk.records import JSON_LINES, Reader, Shard, cut
 from sonar_cli.errors import InputError
+from sonar_cli.hub.download import Display, Watcher, unseen
 from sonar_cli.hub.resolve import resolve
 
 if TYPE_CHECKING:
@@ -36,15 +37,19 @@ class Outcome:
 
 
 def run(
-    job: Job, notify: Notify, shown: Shown, ray: RayOptions | None = None, downloads: bool = False
+    job: Job,
+    notify: Notify,
+    shown: Shown,
+    ray: RayOptions | None = None,
+    display: Display = unseen,
 ) -> Outcome:
     """Make all shards of a job that its folder does not have; see `Folder` and `Shard`.
 
-    `notify` is told what a user should know, `downloads` shows those of the model. Raises
+    `notify` is told what a user should know, `display` shows downloads. Raises
     UsageError for a folder with shards of another job, InputError for inputs that cannot be read,
     and what loading a model raises. A text that cannot be worked on is no reason to stop.
     """
-    paths = resolve(job.request, predictor=job.predicts, progress=downloads)
+    paths = resolve(job.request, predictor=job.predicts, watcher=Watcher(notify, display))
     shards = list(cut(job.inputs, job.how))
     texts = sum(each.texts for each in shards)
     if not texts:

@@ -114,7 +114,7 @@ def bench(
     with render.opened(output.path, session.read_by(request)) as out:
         plan = Plan(
             size=size,
-            model=resolve(request, progress=session.shows_progress(output)) if request else None,
+            model=resolve(request, watcher=session.watcher(output)) if request else None,
             against=against,
             texts=texts,
             contexts=contexts,

@@ -113,7 +113,7 @@ def _run(
         render.Notices(not output.quiet),
         lambda texts, finished: render.counter(texts, finished, output.quiet),
         ray,
-        session.shows_progress(output),
+        session.watcher(output).display,
     )
     return _told(done, perf_counter() - began, output)
 

@@ -169,6 +169,9 @@ def _format(formats: tuple[OutputFormat, ...], help: str, command: str = "") -> 
     )  # fmt: skip
 
 
+list_format = _format(
+    ("text", "json", "jsonl"), "A table, one JSON object, or one JSON object a line.", "MODELS_LIST"
+)
 format_ = _format(("text", "jsonl"), "Plain text, or one JSON object a line.")
 quiet = option("-q", "--quiet", section=OUTPUT, is_flag=True, help="No notices, no progress.")
 file = option(

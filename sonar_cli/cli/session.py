@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from sonar_cli.options import InputOptions, ModelRequest, OutputOptions, Runtime
 
 if TYPE_CHECKING:
     from sonar_cli.api import SonarLLM
+    from sonar_cli.hub.download import Watcher
     from sonar_cli.text.inputs import Text
 
 FILES = "[FILE|-]..."
@@ -84,10 +86,17 @@ def open_model(
         request,
         fitting(request, runtime),
         predictor=predictor,
-        progress=shows_progress(output),
+        display=watcher(output).display,
         notify=render.Notices(not output.quiet),
         detail=render.Notices(output.verbose),
     )
+
+
+def watcher(output: OutputOptions) -> Watcher:
+    """Return who is told of downloads: stderr, unless nothing is wanted there."""
+    from sonar_cli.hub.download import Watcher
+
+    return Watcher(render.Notices(not output.quiet), partial(render.downloads, output.quiet))
 
 
 def fitting(request: ModelRequest, runtime: Runtime) -> Runtime:
@@ -97,11 +106,6 @@ def fitting(request: ModelRequest, runtime: Runtime) -> Runtime:
         # much longer where another process has their core. Batches of its sentences are not.
         return replace(runtime, threads=1, workers=cores())
     return runtime
-
-
-def shows_progress(output: OutputOptions) -> bool:
-    """Tell whether downloads show their progress: on a terminal, unless it is not wanted."""
-    return not output.quiet and sys.stderr.isatty()
 
 
 def report_cut(count: int, output: OutputOptions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def run(recipe: AnyRecipe, out: Path, place: Place, resume: bool) -> None:
     if not first_of_launch():
         return
     render.show(str(model))
-    title, terminal = f"{out.resolve().name} ({recipe.system})", _shows_progress(place)
+    title = f"{out.resolve().name} ({recipe.system})"
+    terminal = place.progress and sys.stderr.isatty()
     logs = [(log, name) for log, name in _logs(recipe, out) if log.exists()]
     render.draw_curves(logs, out / CURVES, title, terminal=terminal, notify=place.notify)
 
@@ -63,7 +65,8 @@ def _train_system(recipe: Recipe, out: Path, place: Place, resume: bool) -> Path
 
 
 def _paths(model: str, place: Place, predictor: bool = False) -> ModelPaths:
-    return resolve(ModelRequest(model), predictor=predictor, progress=_shows_progress(place))
+    watcher = session.watcher(OutputOptions(quiet=not place.progress))
+    return resolve(ModelRequest(model), predictor=predictor, watcher=watcher)
 
 
 def _require_system(recipe: Recipe, paths: ModelPaths) -> None:
@@ -85,7 +88,3 @@ def _logs(recipe: AnyRecipe, out: Path) -> list[tuple[Path, str]]:
     if isinstance(recipe, CodecRecipe):
         return [(out / "codec" / LOG, recipe.system)]
     return [(out / VECTORS / LOG, VECTORS), (out / LOG, recipe.system)]
-
-
-def _shows_progress(place: Place) -> bool:
-    return session.shows_progress(OutputOptions(quiet=not place.progress))

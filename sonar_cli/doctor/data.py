@@ -20,7 +20,7 @@ def punkt() -> Iterator[Finding]:
 
 def models() -> Iterator[Finding]:
     """Find which of the named models are on this machine."""
-    from sonar_cli.hub.catalogue import known
+    from sonar_cli.hub.listing import known
 
     here = [each.name for each in known() if each.present]
     found = f"{', '.join(here)}; `sonar-llm models list` shows all"

@@ -41,13 +41,14 @@ def int8() -> Iterator[Finding]:
 
 def hub() -> Iterator[Finding]:
     """Find the Hub's cache, where downloaded models lie; one for reading alone does offline."""
-    from sonar_cli.hub.download import cache_folder, cached_bytes, is_offline
+    from sonar_cli.hub import store
+    from sonar_cli.hub.download import is_offline
 
-    folder = cache_folder()
+    folder = store.cache()
     found = _written("Hub", folder, "name another folder with HF_HOME")
     if found.state == "good" or (is_offline() and folder.is_dir()):
         what = "downloaded models" if found.state == "good" else "for reading alone, and offline"
-        found = _with(_place("Hub", folder), what, cached_bytes())
+        found = _with(_place("Hub", folder), what, store.size())
     yield found
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from sonar_cli.errors import CheckpointError
-from sonar_cli.hub.download import Hub
 from sonar_cli.model.disk import is_there, quoted
 from sonar_cli.model.names import CONFIG
 from sonar_cli.model.shapes import read_json
 from sonar_cli.model.values import field
-from sonar_cli.options import MINI, SplitMode
+from sonar_cli.options import SplitMode
 
 FAR_FROM_MINI = (
     "mini knows the English of simple stories, and this text is far from it; "
@@ -39,6 +39,7 @@ class Published:
     """A published predictor.
 
     `parameters` is the number of its parameters as text, without the vocabulary that it never uses.
+    `bytes` is about the size of its file: float32, with that vocabulary.
     `summaries` tells that it was also trained to write summaries. Its authors published neither the
     cue nor the length of the texts, so the defaults are used. `split` is how its training texts
     were split into sentences. `repeat_threshold` is the default of that option for a model that is
@@ -47,37 +48,34 @@ class Published:
 
     repository: str
     parameters: str
+    bytes: int
     summaries: bool = False
     split: SplitMode = "punkt"
     repeat_threshold: float | None = None
 
 
 PUBLISHED = {
-    "100m": Published("raxtemur/sonar-llm-100m", "35 M"),
-    "300m": Published("raxtemur/sonar-llm-300m", "170 M"),
-    "600m": Published("raxtemur/sonar-llm-600m", "454 M"),
-    "900m": Published("raxtemur/sonar-llm-900m", "698 M"),
+    "100m": Published("raxtemur/sonar-llm-100m", "35 M", 401_000_000),
+    "300m": Published("raxtemur/sonar-llm-300m", "170 M", 1_205_000_000),
+    "600m": Published("raxtemur/sonar-llm-600m", "454 M", 2_471_000_000),
+    "900m": Published("raxtemur/sonar-llm-900m", "698 M", 3_582_000_000),
     # It goes round in a circle after almost every text, often with another word in each round: a
     # sentence that comes back has the cosine 1, one with another word a little less.
-    "1.3b": Published("raxtemur/sonar-llm-1.3b", "1.3 B", summaries=True, repeat_threshold=0.95),
+    "1.3b": Published(
+        "raxtemur/sonar-llm-1.3b", "1.3 B", 5_200_000_000, summaries=True, repeat_threshold=0.95
+    ),
 }
 SONAR_ENCODER = "cointegrated/SONAR_200_text_encoder"
 SONAR_DECODER = "raxtemur/SONAR_200_text_decoder"
 META_SONAR = "facebook/SONAR"
-
-
-@dataclass(frozen=True)
-class KnownModel:
-    """A named model, as `models list` shows it.
-
-    `present` tells that its files are on this machine, `summaries` that it can write summaries.
-    """
-
-    name: str
-    source: str
-    parameters: str
-    present: bool
-    summaries: bool = False
+# The repositories that hold SONAR's weights.
+SONAR = (SONAR_ENCODER, SONAR_DECODER, META_SONAR)
+# About the sizes of its parts' files. The encoder's and the tokenizer's are those of their page,
+# the decoder's is that of its weights in float32 with an encoder's, which its class holds as well.
+CODEC_BYTES = {"encoder": 3_060_000_000, "decoder": 5_490_000_000, "tokenizer": 4_900_000}
+# What everything that runs on SONAR's codec may be used for.
+SONAR_TERMS = "CC-BY-NC-4.0 (codec)"
+SONAR_LICENCE = "SONAR's weights have the licence CC-BY-NC-4.0: not for commercial use"
 
 
 def published(model: str) -> Published | None:
@@ -103,11 +101,21 @@ def summary_training(model: str, predictor: Path | None = None) -> SummaryTraini
     if predictor is None or not is_there(config := predictor / CONFIG):
         return None
     raw = read_json(config)
-    try:
-        cue, context = (field(name, raw, default=None) for name in ("summary_cue", "trained_len"))
-    except ValueError as error:
-        raise CheckpointError(f"{config}: {error}") from None
+    cue, context = (_value(name, raw, config) for name in ("summary_cue", "trained_len"))
     return None if cue is None else SummaryTraining(cue, context)
+
+
+def repeat_threshold(model: str, config: Path | None = None) -> float | None:
+    """Return the cosine at which a model that is known to repeat itself is stopped, else None.
+
+    This is known from the catalogue for published models, and from their config.json for others.
+    Raises CheckpointError if that is not JSON, or has no number from -1 to 2 there.
+    """
+    if found := published(model):
+        return found.repeat_threshold
+    if config is None or not is_there(config):
+        return None
+    return _value("repeat_threshold", read_json(config), config)
 
 
 def trained_split(model: str, config: Path | None = None) -> SplitMode:
@@ -132,20 +140,9 @@ def trained_split(model: str, config: Path | None = None) -> SplitMode:
     return split
 
 
-def known() -> tuple[KnownModel, ...]:
-    """Return all named models, and whether their files are on this machine."""
-    hub = Hub(offline=True, progress=False)
-    own = summary_training(MINI, EMBEDDED / "predictor") is not None
-    return (
-        KnownModel(MINI, "in the package", "8 M with its codec", True, own),
-        *(
-            KnownModel(
-                name,
-                each.repository,
-                each.parameters,
-                hub.has_model(each.repository),
-                each.summaries,
-            )
-            for name, each in PUBLISHED.items()
-        ),
-    )
+def _value(name: str, raw: Mapping[str, Any], config: Path) -> Any:
+    """Return a field of a config.json, None if it is not given; CheckpointError if it is wrong."""
+    try:
+        return field(name, raw, default=None)
+    except ValueError as error:
+        raise CheckpointError(f"{config}: {error}") from None

@@ -1,44 +1,52 @@
-"""Download files of Hub repositories, one by one, with huggingface_hub into its own cache.
+"""Which files of Hub repositories are read, and getting those that are not here.
 
 Only the files that are needed are downloaded, never a repository's code. A cached file is used
-without asking the Hub for a newer one.
+without asking the Hub for a newer one. First all are looked up, small ones with their content; then
+`fetch` gets the others together, so that it is known before how much there is to come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sonar_cli.errors import DownloadError
+from sonar_cli.hub import lock, store, transfer
+from sonar_cli.hub.answers import NoSuchFile
+from sonar_cli.hub.space import check_space
+from sonar_cli.hub.store import Stated
+from sonar_cli.hub.transfer import Notify
 from sonar_cli.model.names import (
     CONFIG,
     LANGUAGE_FILES,
     META_WEIGHTS,
     TOKENIZER_FILES,
+    TOKENIZER_JSON,
     WEIGHTS,
 )
 from sonar_cli.model.weights import shards
 from sonar_cli.options import MINI
 
-
-def cache_folder() -> Path:
-    """Return the folder of huggingface_hub's cache, which may not be there yet."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
+# Told which file is coming and how many bytes of all files are here.
+Shown = Callable[[str, int], None]
+# Called with the number of bytes of all files.
+Display = Callable[[int], AbstractContextManager[Shown]]
 
 
-def cached_bytes() -> int:
-    """Return how many bytes the files in huggingface_hub's cache have, of all programs."""
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
+@contextmanager
+def unseen(total: int) -> Iterator[Shown]:
+    """Show nothing of a download."""
+    yield lambda name, done: None
 
-    try:
-        return scan_cache_dir().size_on_disk
-    except CacheNotFound:
-        return 0
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told of downloads: `notify` what a user should know, a line each; `display` bytes."""
+
+    notify: Notify = lambda line: None
+    display: Display = unseen
 
 
 def is_offline() -> bool:
@@ -51,13 +59,14 @@ def is_offline() -> bool:
 class Hub:
     """The Hugging Face Hub.
 
-    `offline` forbids downloads, `progress` shows them on stderr. All methods that download raise
-    DownloadError if a file is not in the cache and cannot be downloaded.
+    `offline` forbids downloads. All methods that look for files raise DownloadError if one is not
+    in the cache and cannot be downloaded; those that are still to come by `fetch` are `missing`.
     """
 
-    def __init__(self, offline: bool, progress: bool) -> None:
+    def __init__(self, offline: bool, watcher: Watcher | None = None) -> None:
         self.offline = offline
-        self.progress = progress
+        self.watcher = watcher or Watcher()
+        self.missing: dict[tuple[str, str], Stated] = {}
 
     def model(self, repository: str, own_config: bool = False) -> Path:
         """Return the folder of a repository's weights, and of its config unless `own_config`."""
@@ -71,12 +80,10 @@ class Hub:
 
         They are a folder or, under Meta's own names, a file. `file` names another one.
         """
-        from huggingface_hub.errors import EntryNotFoundError
-
         if file:
             return self._first(repository, (file,), self._file)
-        if not self._is_missing(repository, CONFIG):
-            with suppress(EntryNotFoundError):
+        if not store.is_missing(repository, CONFIG):
+            with suppress(NoSuchFile):
                 self._file(repository, CONFIG)
         names = (*WEIGHTS, *META_WEIGHTS[part])
         weights = self._cached_weights(repository, names)
@@ -88,31 +95,45 @@ class Hub:
 
         A file that was missing before is not asked for again. `file` names another one.
         """
-        from huggingface_hub.errors import EntryNotFoundError
-
         names = (file,) if file else TOKENIZER_FILES
-        cached = (self._cached(repository, name) for name in names)
+        cached = (store.cached(repository, name) for name in names)
         found = next((path for path in cached if path), None)
         for name in names:
-            if found is None and not self._is_missing(repository, name):
-                with suppress(EntryNotFoundError):
+            if found is None and not store.is_missing(repository, name):
+                with suppress(NoSuchFile):
                     found = self._file(repository, name)
         if found:
             for name in LANGUAGE_FILES:
                 self._optional(repository, name)
         return found
 
+    def fetch(self) -> None:
+        """Download all files that are missing, together.
+
+        Raises DownloadError if the disk has no room for them, or if one cannot be had.
+        """
+        files = list(self.missing.values())
+        if not files:
+            return
+        check_space(files)
+        done = 0
+        with self.watcher.display(sum(file.size or 0 for file in files)) as show:
+            for file in files:
+                self._get(file, _following(show, f"{file.name} of {file.repository}", done))
+                done += file.size or 0
+        self.missing.clear()
+
     def has_model(self, repository: str) -> bool:
         """Tell whether a repository's weights are in the cache."""
-        return self._cached_weights(repository) is not None
+        names = (*WEIGHTS, *(name for each in META_WEIGHTS.values() for name in each))
+        return self._cached_weights(repository, names) is not None
 
     def _weights(self, repository: str, name: str) -> Path:
         """Return the file of weights, or the index of its shards after getting all of them."""
-        from huggingface_hub.errors import EntryNotFoundError
 
         try:
             return self._file(repository, name)
-        except EntryNotFoundError:
+        except NoSuchFile:
             if name not in WEIGHTS:
                 raise
             index = self._file(repository, f"{name}.index.json")
@@ -122,9 +143,9 @@ class Hub:
 
     def _cached_weights(self, repository: str, names: tuple[str, ...] = WEIGHTS) -> Path | None:
         for name in names:
-            if found := self._cached(repository, name):
+            if found := store.cached(repository, name):
                 return found
-            index = self._cached(repository, f"{name}.index.json")
+            index = store.cached(repository, f"{name}.index.json")
             if index and all(shard.exists() for shard in shards(index)):
                 return index
         return None
@@ -133,101 +154,44 @@ class Hub:
         self, repository: str, names: tuple[str, ...], get: Callable[[str, str], Path]
     ) -> Path:
         """Return the first of the named files that the repository has."""
-        from huggingface_hub.errors import EntryNotFoundError
-
         for name in names:
             try:
                 return get(repository, name)
-            except EntryNotFoundError:
+            except NoSuchFile:
                 continue
         raise DownloadError(f"{repository} has no {' or '.join(names)}; is it the right one?")
 
     def _optional(self, repository: str, name: str) -> None:
         """Get a file if possible, and do not ask again for one that is known to be missing."""
-        from huggingface_hub.errors import EntryNotFoundError
-
-        if not self._is_missing(repository, name):
-            with suppress(EntryNotFoundError, DownloadError):
+        if not store.is_missing(repository, name):
+            with suppress(DownloadError):
                 self._file(repository, name)
 
-    def _is_missing(self, repository: str, name: str) -> bool:
-        """Tell whether the repository is known not to have a file."""
-        from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
-
-        return try_to_load_from_cache(repository, name) is _CACHED_NO_EXIST
-
-    def _cached(self, repository: str, name: str) -> Path | None:
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(repository, name)
-        return Path(found) if isinstance(found, str) else None
-
     def _file(self, repository: str, name: str) -> Path:
-        """Return a file from the cache, or download it, resuming an interrupted download."""
-        if found := self._cached(repository, name):
+        """Return a file's place; its content is there, or still to be fetched if it is large."""
+        if found := store.cached(repository, name):
             return found
-        from huggingface_hub import constants, hf_hub_download, logging
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-        from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
-
-        if self.offline or constants.HF_HUB_OFFLINE:
+        if waiting := self.missing.get((repository, name)):
+            return waiting.place
+        if self.offline or is_offline():
             forbidden = "--offline" if self.offline else "HF_HUB_OFFLINE"
             raise DownloadError(
                 f"{repository} is not in the cache and {forbidden} forbids asking for it; run "
                 f"once without that, which downloads it, or use -m {MINI}"
             )
-        _check_network(repository, name)
-        logging.set_verbosity_error()
-        (enable_progress_bars if self.progress else disable_progress_bars)()
-        try:
-            return Path(hf_hub_download(repository, name))
-        except LocalEntryNotFoundError as error:
-            raise DownloadError(_unreachable(repository, name)) from error
-        except EntryNotFoundError:
-            raise
-        except Exception as error:  # errors of the HTTP library, which differs between versions
-            raise DownloadError(_failed(repository, name, error)) from error
+        stated = transfer.ask(repository, name, self.watcher.notify)
+        if name.endswith(".json") and name != TOKENIZER_JSON:
+            self._get(stated)
+        else:
+            self.missing[repository, name] = stated
+        return stated.place
+
+    def _get(self, file: Stated, on_bytes: transfer.OnBytes = lambda count: None) -> None:
+        transfer.fetch(file, self.watcher.notify, on_bytes)
+        lock.remember(file)
 
 
-@lru_cache(maxsize=1)
-def _network() -> bool:
-    """Tell whether the Hub is reachable; huggingface_hub itself would retry for half a minute."""
-    import socket
-    from urllib.parse import urlsplit
-    from urllib.request import getproxies
-
-    from huggingface_hub import constants
-
-    address = urlsplit(constants.ENDPOINT)
-    if address.scheme in getproxies():
-        return True
-    port = address.port or (443 if address.scheme == "https" else 80)
-    try:  # for 10 seconds
-        socket.create_connection((address.hostname or "", port), timeout=10).close()
-    except OSError:
-        return False
-    return True
-
-
-def _check_network(repository: str, name: str) -> None:
-    if not _network():
-        raise DownloadError(_unreachable(repository, name))
-
-
-def _unreachable(repository: str, name: str) -> str:
-    return (
-        f"could not get {name} of {repository}: the Hub cannot be reached and the file is not in "
-        f"the cache; -m {MINI} and local paths work without a network"
-    )
-
-
-def _failed(repository: str, name: str, error: Exception) -> str:
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    if isinstance(error, RepositoryNotFoundError):
-        return f"there is no repository {repository} on the Hub, or it is private; check the name"
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
-    return (
-        f"could not get {name} of {repository} ({reason}); run it again to go on where it "
-        f"stopped, or use -m {MINI}"
-    )
+def _following(show: Shown, label: str, before: int) -> transfer.OnBytes:
+    """Return what is told of a file's bytes, and shows them behind those of the files before."""
+    show(label, before)
+    return lambda count: show(label, before + count)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sonar_cli.errors import DownloadError, UsageError
+from sonar_cli.errors import CheckpointError, DownloadError, UsageError
 from sonar_cli.hub.catalogue import (
     EMBEDDED,
     META_SONAR,
     PUBLISHED,
+    SONAR,
     SONAR_DECODER,
     SONAR_ENCODER,
+    SONAR_LICENCE,
     published,
 )
-from sonar_cli.hub.download import Hub
+from sonar_cli.hub.download import Hub, Watcher
 from sonar_cli.model.disk import is_there, require_regular
 from sonar_cli.model.names import CONFIG, META_WEIGHTS, TOKENIZER_FILES
 from sonar_cli.options import MINI, ModelPaths, ModelRequest
 
-_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+# The Hub allows neither -- nor .. in a name.
+_REPOSITORY = re.compile(r"(?![^:]*(?:--|\.\.))\w[\w.-]*/\w[\w.-]*")
 # A part may also be one file of a repository: owner/name:file.
 _PLACE = re.compile(rf"{_REPOSITORY.pattern}(?::\w[\w.-]*)?")
 _DEFAULTS = {"encoder": SONAR_ENCODER, "decoder": SONAR_DECODER}
@@ -30,7 +33,10 @@ Parts = dict[str, str | None]
 
 
 def resolve(
-    request: ModelRequest | None = None, *, predictor: bool = True, progress: bool = False
+    request: ModelRequest | None = None,
+    *,
+    predictor: bool = True,
+    watcher: Watcher | None = None,
 ) -> ModelPaths:
     """Find a model's files, and download missing ones unless the request is `offline`.
 
@@ -39,11 +45,59 @@ def resolve(
     them, or else those of SONAR's published codec. A tokenizer is looked for beside the encoder,
     then beside the decoder, then in Meta's own repository. If `predictor` is False, only the codec
     is downloaded. With the codec "sonar-space", parts can also be names of its cards, and its own
-    cards are the default. `progress` shows downloads on stderr. Raises UsageError for an unknown
-    name, and DownloadError for files that cannot be downloaded.
+    cards are the default. `watcher` is told of downloads. Raises UsageError for an unknown name,
+    and DownloadError for files that cannot be downloaded.
     """
-    request = request or ModelRequest()
-    hub = Hub(request.offline, progress)
+    (found,) = resolve_all([request or ModelRequest()], predictor=predictor, watcher=watcher)
+    return found
+
+
+def resolve_all(
+    requests: Sequence[ModelRequest], *, predictor: bool = True, watcher: Watcher | None = None
+) -> list[ModelPaths]:
+    """Find the files of several models as `resolve` does; what they lack is downloaded together."""
+    hub = Hub(any(request.offline for request in requests), watcher)
+    found = [_resolve(request, hub, predictor) for request in requests]
+    _say_licence(hub)
+    hub.fetch()
+    return found
+
+
+def parts_here(model: str) -> dict[str, Path | None]:
+    """Return where each part of a Hub's model lies, None for one that is not here, or not whole."""
+    hub = Hub(offline=True)
+    request = ModelRequest(model, offline=True)
+    ways: dict[str, Callable[[], Path | None]] = {
+        "predictor": lambda: _predictor(request, hub, True)[0],
+        "encoder": lambda: _half("encoder", None, None, hub),
+        "decoder": lambda: _half("decoder", None, None, hub),
+        "tokenizer": lambda: _tokenizer(
+            dict.fromkeys(("encoder", "decoder", "tokenizer")), None, hub
+        ),
+    }
+    found: dict[str, Path | None] = {}
+    for part, find in ways.items():
+        try:
+            found[part] = find()
+        except (CheckpointError, DownloadError):
+            found[part] = None
+    return found
+
+
+def repository_of(model: str) -> str:
+    """Return the repository of a model's predictor. Raises UsageError for what is no model there.
+
+    >>> repository_of("900m")
+    'raxtemur/sonar-llm-900m'
+    """
+    known = PUBLISHED.get(model.casefold())
+    repository = known.repository if known else model
+    if not _REPOSITORY.fullmatch(repository):
+        raise UsageError(_unknown(model))
+    return repository
+
+
+def _resolve(request: ModelRequest, hub: Hub, predictor: bool) -> ModelPaths:
     found, root = _predictor(request, hub, predictor)
     parts: Parts = {
         "encoder": request.encoder,
@@ -59,6 +113,18 @@ def resolve(
         predictor=found,
         predictor_config=Path(request.config) if request.config else None,
     )
+
+
+def _say_licence(hub: Hub) -> None:
+    """Tell the licence of SONAR's weights before they are downloaded for the first time."""
+    weights = [
+        each
+        for each in hub.missing.values()
+        if each.repository in SONAR and each.name not in TOKENIZER_FILES
+    ]
+    begun = any(each.partial.exists() for each in weights)
+    if weights and not begun and not any(map(hub.has_model, SONAR)):
+        hub.watcher.notify(SONAR_LICENCE)
 
 
 def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | None, Path | None]:
@@ -88,10 +154,7 @@ def _predictor(request: ModelRequest, hub: Hub, wanted: bool) -> tuple[Path | No
         require_regular(path)
     if _is_path(model):
         raise UsageError(f"{model}: no such folder or file")
-    known = PUBLISHED.get(model.casefold())
-    repository = known.repository if known else model
-    if not _REPOSITORY.fullmatch(repository):
-        raise UsageError(_unknown(model))
+    repository = repository_of(model)
     if not wanted:
         return None, None
     return hub.model(repository, own_config=request.config is not None), None

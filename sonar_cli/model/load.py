@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace as replace_field
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +29,7 @@ from sonar_cli.model.formats.codec import (
 )
 from sonar_cli.model.formats.predictor import read_predictor
 from sonar_cli.model.formats.system import kind_of, read_system
-from sonar_cli.model.shapes import SONAR_LLM, LlamaConfig, TransformerConfig
+from sonar_cli.model.shapes import SONAR_LLM, LlamaConfig, TransformerConfig, run_dtype
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
@@ -226,6 +227,8 @@ def _load(
     trains: bool = False,
 ) -> Module:
     runtime = runtime or Runtime()
+    if runtime.dtype == "auto":
+        runtime = replace_field(runtime, dtype=run_dtype(source))
     device, dtype = pick_device(runtime.device), pick_dtype(runtime.dtype)
     if runtime.dtype == "int8" and device.type != "cpu":
         raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")

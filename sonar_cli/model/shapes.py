@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from sonar_cli.errors import CheckpointError, UsageError
-from sonar_cli.model.disk import MOST_JSON, quoted, read_whole, shown
+from sonar_cli.model.disk import MOST_JSON, is_there, quoted, read_whole, shown
+from sonar_cli.model.names import CONFIG
 from sonar_cli.model.values import field as value
 from sonar_cli.model.values import table, whole
 from sonar_cli.options import PLAIN, RANGES, Drawing
 
 # The kind of the published systems, and the one that has no vectors.
 SONAR_LLM, TOKEN_LLM = "sonar-llm", "llm"
+# The field of a config.json for the number format in which a folder runs where none is asked for.
+RUN_DTYPE = "run_dtype"
 # The most tokens of a sentence in SONAR's encoder and in its decoder.
 ENCODER_MAX_LEN = 514
 DECODER_MAX_LEN = 512
@@ -127,6 +130,22 @@ class PredictorConfig(LlamaConfig):
 def system_kind(raw: Mapping[str, Any]) -> str:
     """Return the system's kind in a config.json; without one it is a published SONAR-LLM."""
     return str(raw.get("system", SONAR_LLM))
+
+
+def run_dtype(path: Path) -> str:
+    """Return the number format that a model's folder asks to run in, float32 if it says nothing.
+
+    Raises CheckpointError for another one than float32 and bfloat16.
+    """
+    config = path / CONFIG
+    if not is_there(config):
+        return "float32"
+    found = read_json(config).get(RUN_DTYPE, "float32")
+    if found not in ("float32", "bfloat16"):
+        raise CheckpointError(
+            f"{config}: {RUN_DTYPE} is {quoted(found)}, neither 'float32' nor 'bfloat16'"
+        )
+    return str(found)
 
 
 def read_json(path: Path, most: int = MOST_JSON) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _RANGES = {
     "factor": (0.0, False, 1e6),
     "low_freq_factor": (0.0, False, 1e6),
     "high_freq_factor": (0.0, False, 1e6),
+    "repeat_threshold": (-1.0, True, 2.0),
 }
 # The longest sentence that asks for a summary, in characters.
 _LONGEST_CUE = 2_000

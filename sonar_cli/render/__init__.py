@@ -5,7 +5,7 @@ from sonar_cli.render.continuations import Turns, Writer, writer
 from sonar_cli.render.curves import draw_curves
 from sonar_cli.render.doctor import print_findings
 from sonar_cli.render.output import opened
-from sonar_cli.render.progress import Notices, bar, counter, doing, pieces, progress, say
+from sonar_cli.render.progress import Notices, bar, counter, doing, downloads, pieces, progress, say
 from sonar_cli.render.settings import OptionValue, print_settings
 from sonar_cli.render.streams import REPLACE, STDOUT, leave, loses, prepare
 from sonar_cli.render.summaries import Summaries
@@ -24,6 +24,7 @@ __all__ = [
     "bar",
     "counter",
     "doing",
+    "downloads",
     "draw_comparison",
     "draw_curves",
     "leave",

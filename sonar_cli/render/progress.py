@@ -83,6 +83,31 @@ def bar(total: int, label: str, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
+def downloads(quiet: bool, total: int) -> Iterator[Callable[[str, int], None]]:
+    """Show one bar over the `total` bytes of several downloads, if stderr is a terminal.
+
+    Yields a function to tell which file is coming and how many bytes of all are here.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda name, done: None
+        return
+    from rich import progress as parts
+
+    shown = parts.Progress(
+        parts.TextColumn("{task.description}", markup=False),
+        parts.BarColumn(),
+        parts.DownloadColumn(),
+        parts.TransferSpeedColumn(),
+        parts.TimeRemainingColumn(),
+        console=console(sys.stderr),
+        transient=True,
+    )
+    with shown:
+        task = shown.add_task("", total=total)
+        yield lambda name, done: shown.update(task, description=name, completed=done)
+
+
+@contextmanager
 def counter(total: int, finished: int, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show how many texts are done, how fast, and the time left, if stderr is a terminal.
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sonar_cli.hub.space import spoken
 from sonar_cli.render.progress import console
 from sonar_cli.render.visible import as_json, visible, written_out
 
 if TYPE_CHECKING:
     from sonar_cli.evaluation.report import Report
-    from sonar_cli.hub.catalogue import KnownModel
+    from sonar_cli.hub.listing import KnownModel
     from sonar_cli.options import OutputFormat
 
 
@@ -61,11 +62,54 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def print_models(models: Sequence[KnownModel], format: str) -> None:
-    """Print the models that have names, aligned or as JSON Lines."""
-    for model in models:
-        if format == "jsonl":
-            show(as_json(asdict(model), sys.stdout))
-            continue
-        here = "here" if model.present else "to be downloaded"
-        does = "continues, summarizes" if model.summaries else "continues"
-        show(f"{model.name:<6} {model.parameters:<20} {does:<22} {model.source:<26} {here}")
+    """Print the models that have names: a table, aligned lines in a pipe, or JSON."""
+    if format == "json":
+        show(as_json({"models": [asdict(model) for model in models]}, sys.stdout))
+    elif format == "jsonl":
+        show(*(as_json(asdict(model), sys.stdout) for model in models))
+    elif sys.stdout.isatty():
+        heads = ("name", *list(_COLUMNS)[:-1], "here?")
+        _print_table(heads, [(m.name, *_row(m)[:-1], _here(m)) for m in models])
+    else:
+        for model in models:
+            row = zip(_row(model), _COLUMNS.values(), strict=True)
+            cells = " ".join(f"{cell:<{width}}" for cell, width in row)
+            show(f"{model.name:<6} {cells} {_here(model)}")
+
+
+# Each column with its width in a pipe.
+_COLUMNS = {
+    "parameters": 20,
+    "does": 22,
+    "licence": 20,
+    "on disk": 8,
+    "to download": 13,
+    "where from": 26,
+}
+
+
+def _row(model: KnownModel) -> tuple[str, ...]:
+    return (
+        model.parameters,
+        "continues, summarizes" if model.summaries else "continues",
+        model.licence,
+        spoken(model.on_disk) if model.on_disk else "-",
+        f"about {spoken(model.to_download)}" if model.to_download else "-",
+        model.source,
+    )
+
+
+def _here(model: KnownModel) -> str:
+    """Return how much of a model is on this machine."""
+    if model.present:
+        return "here"
+    return f"partly here: {', '.join(model.here)}" if model.here else "to be downloaded"
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    console(sys.stdout).print(table, soft_wrap=False)

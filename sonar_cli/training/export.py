@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -15,23 +12,11 @@ from torch import nn
 from sonar_cli.model.codec.decoder import TextDecoder
 from sonar_cli.model.formats.codec import save_decoder
 from sonar_cli.model.formats.system import save_system
+from sonar_cli.model.whole import moved_whole
 from sonar_cli.options import ModelPaths
 
 # A codec of at most so many bytes is copied beside what was trained on it.
 _SMALL = 64 << 20
-
-
-@contextmanager
-def moved_whole(final: Path) -> Iterator[Path]:
-    """Make a folder beside its place and, when all is in it, move it there.
-
-    What was in its place goes then; what an earlier one left unfinished goes first.
-    """
-    partial = final.with_name(f"{final.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    yield partial
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(partial, final)
 
 
 def copy_notes(out: Path, model: Path) -> None:

@@ -22,11 +22,12 @@ from sonar_cli.model.formats.codec import (
     save_encoder,
 )
 from sonar_cli.model.recompute import set_recompute
+from sonar_cli.model.whole import moved_whole
 from sonar_cli.options import ModelPaths
 from sonar_cli.training.breadth import varied
 from sonar_cli.training.codec import build_codec, fit_codec, share_exact, train_tokenizer
 from sonar_cli.training.corpus import made_of, prepare_texts
-from sonar_cli.training.export import copy_notes, moved_whole
+from sonar_cli.training.export import copy_notes
 from sonar_cli.training.loop import Shown
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe

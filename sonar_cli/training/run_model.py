@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sonar_cli.model.whole import moved_whole
 from sonar_cli.options import ModelPaths
-from sonar_cli.training.export import moved_whole
 from sonar_cli.training.place import Place
 from sonar_cli.training.recipe import ModelRecipe
 from sonar_cli.training.record import digest, write_whole

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sonar_cli.errors import DownloadError, UsageError
-from sonar_cli.hub import download
 from sonar_cli.hub.catalogue import META_SONAR, SONAR_DECODER, SONAR_ENCODER
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.options import ModelPaths, ModelRequest
-from tests.hub_server import HubServer, serving
+from tests.hub.conftest import add
+from tests.hub_server import HubServer
 
 META = "sentencepiece.source.256000.model"
 ENCODER, DECODER = (
@@ -22,30 +21,16 @@ ENCODER, DECODER = (
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    for name in ("HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    with serving(tmp_path / "hub") as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        download._network.cache_clear()
-        for name in (SONAR_ENCODER, SONAR_DECODER, ENCODER, DECODER):
-            _add(server, name, "config.json", "model.safetensors")
-        weights = ("sonar_text_encoder.pt", "sonar_text_decoder.pt", "finetuned_decoder.pt")
-        _add(server, META_SONAR, *weights, META)
-        yield server
-    download._network.cache_clear()
+def hub(here: HubServer) -> HubServer:
+    for name in (SONAR_ENCODER, SONAR_DECODER, ENCODER, DECODER):
+        _add(here, name, "config.json", "model.safetensors")
+    weights = ("sonar_text_encoder.pt", "sonar_text_decoder.pt", "finetuned_decoder.pt")
+    _add(here, META_SONAR, *weights, META)
+    return here
 
 
 def _add(server: HubServer, repository: str, *names: str) -> None:
-    folder = server.root / repository
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (folder / name).write_bytes(f"{repository}/{name}".encode())
+    add(server, repository, {name: f"{repository}/{name}".encode() for name in names})
 
 
 def _codec(**parts: str | None) -> ModelPaths:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from sonar_cli.errors import DownloadError, UsageError
-from sonar_cli.hub.catalogue import SONAR_DECODER, SONAR_ENCODER
+from sonar_cli.hub.catalogue import SONAR_DECODER, SONAR_ENCODER, SONAR_LICENCE
 from sonar_cli.hub.resolve import resolve
 from sonar_cli.options import ModelRequest
+from tests.hub.conftest import environment, run_models
 from tests.hub_server import HubServer, serving
 
 PREDICTOR = "raxtemur/sonar-llm-100m"
@@ -62,37 +62,9 @@ def hub(tmp_path: Path):
         yield server
 
 
-def _environment(tmp_path: Path, endpoint: str) -> dict[str, str]:
-    """Point the library at the test's Hub, and its cache into the test's folder."""
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(tmp_path / "cache"),
-        "HF_HUB_DISABLE_XET": "1",
-        "NO_PROXY": "127.0.0.1",
-    }
-    for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
-        environment.pop(name, None)
-    return environment
-
-
-def _resolve(
-    tmp_path: Path, endpoint: str, *arguments: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run `models ...` as a user would."""
-    return subprocess.run(
-        [sys.executable, "-m", "sonar_cli", "models", *arguments],
-        capture_output=True,
-        text=True,
-        env=_environment(tmp_path, endpoint) | variables,
-        timeout=120,
-        cwd=Path(__file__).parents[2],
-    )
-
-
 def test_pull_gets_only_what_is_read(tmp_path: Path, hub: HubServer) -> None:
-    done = _resolve(tmp_path, hub.url, "pull", "100m")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run_models(tmp_path, hub.url, "pull", "100m")
+    assert (done.returncode, done.stderr) == (0, f"sonar-llm: {SONAR_LICENCE}\n")
     folder = Path(done.stdout.strip())
     assert (folder / "pytorch_model.bin").stat().st_size == SIZE
     assert hub.got() == {
@@ -108,22 +80,22 @@ def test_pull_gets_only_what_is_read(tmp_path: Path, hub: HubServer) -> None:
 
 
 def test_what_was_pulled_needs_no_network(tmp_path: Path, hub: HubServer) -> None:
-    assert _resolve(tmp_path, hub.url, "pull", "100m").returncode == 0
+    assert run_models(tmp_path, hub.url, "pull", "100m").returncode == 0
     before = len(hub.requests)
-    found = _resolve(tmp_path, hub.url, "path", "100m")
+    found = run_models(tmp_path, hub.url, "path", "100m")
     assert found.returncode == 0
     paths = dict(line.split("\t") for line in found.stdout.splitlines())
     assert all(Path(path).exists() for path in paths.values())
-    assert _resolve(tmp_path, hub.url, "pull", "100m").returncode == 0
+    assert run_models(tmp_path, hub.url, "pull", "100m").returncode == 0
     assert len(hub.requests) == before
-    listed = _resolve(tmp_path, hub.url, "list").stdout
+    listed = run_models(tmp_path, hub.url, "list").stdout
     assert [line.endswith(" here") for line in listed.splitlines()[:3]] == [True, True, False]
 
 
 def test_a_broken_download_goes_on_where_it_stopped(tmp_path: Path, hub: HubServer) -> None:
     hub.break_after = 15_000_000
     for _ in range(3):
-        done = _resolve(tmp_path, hub.url, "pull", "100m")
+        done = run_models(tmp_path, hub.url, "pull", "100m")
         if done.returncode == 0:
             break
         assert len(done.stderr.splitlines()) >= 1
@@ -145,7 +117,7 @@ def test_a_broken_download_goes_on_where_it_stopped(tmp_path: Path, hub: HubServ
 def test_failures_are_one_line(
     tmp_path: Path, hub: HubServer, endpoint: str | None, arguments: list[str], words: str
 ) -> None:
-    done = _resolve(tmp_path, endpoint or hub.url, *arguments)
+    done = run_models(tmp_path, endpoint or hub.url, *arguments)
     assert done.returncode == 1
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -153,7 +125,7 @@ def test_failures_are_one_line(
 
 
 def test_the_librarys_own_offline_switch_asks_no_one(tmp_path: Path, hub: HubServer) -> None:
-    done = _resolve(tmp_path, hub.url, "pull", "100m", HF_HUB_OFFLINE="1")
+    done = run_models(tmp_path, hub.url, "pull", "100m", HF_HUB_OFFLINE="1")
     assert done.returncode == 1
     assert "HF_HUB_OFFLINE forbids" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -174,7 +146,7 @@ def test_a_tokenizer_comes_with_its_languages(tmp_path: Path, hub: HubServer) ->
             [sys.executable, "-c", code],
             capture_output=True,
             text=True,
-            env=_environment(tmp_path, hub.url),
+            env=environment(tmp_path, hub.url),
             timeout=120,
             cwd=Path(__file__).parents[2],
         )
@@ -197,6 +169,9 @@ def test_names_and_near_names() -> None:
     assert paths.encoder.is_dir()
     with pytest.raises(UsageError, match="900m"):
         resolve(ModelRequest("90m"))
+    for name in ("a--b/c", "a/b..c"):  # which the Hub does not allow
+        with pytest.raises(UsageError, match="unknown model"):
+            resolve(ModelRequest(name))
 
 
 @pytest.mark.parametrize("name", ["runs/nope", "./nope", "/no/pe", "~/nope", "a/b/c", "nope/"])
