@@ -1,7 +1,8 @@
-"""What `sonar-llm evaluate paper` does: reads the terms, compares the systems."""
+"""What `sonar-llm evaluate paper` does: reads terms, compares the systems, draws what was found."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from sonar_cli.evaluation.metrics import rouge_scorer
 from sonar_cli.evaluation.paper import terms as shipped
 from sonar_cli.evaluation.paper.comparison import Comparison
 from sonar_cli.evaluation.paper.runs import Runs
-from sonar_cli.evaluation.paper.tables import report
+from sonar_cli.evaluation.paper.tables import compared, report
 from sonar_cli.evaluation.paper.terms import Terms
 from sonar_cli.evaluation.report import Report
 from sonar_cli.training.place import Place
@@ -51,4 +52,20 @@ def compare(terms: Terms, folder: Path, device: str, threads: int | None, quiet:
     # What is missing is better said now than after the trainings.
     rouge_scorer()
     comparison.measured.require_texts()
-    return report(comparison)
+    return compared(comparison)
+
+
+def drawn(results: Path, folder: Path) -> list[Path]:
+    """Draw what a file of results holds, and write its tables; return the files in `folder`.
+
+    Raises UsageError where the file holds no results of a comparison.
+    """
+    plots = render.draw_comparison(results, folder)
+    tables = folder / "tables.md"
+    try:
+        found = report(json.loads(results.read_text(encoding="utf-8")))
+        with render.opened(str(tables), [str(results)]) as out:
+            render.print_report(found, "text", out)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise UsageError(f"{results}: no tables can be made of it ({error!r})") from None
+    return [*plots, tables]

@@ -16,7 +16,7 @@ _place = option(
     "-o", "--output", section=OUTPUT, type=click.Path(), metavar="FILE|DIR",
     envvar="SONAR_LLM_PAPER_OUTPUT",
     help="Write the tables there instead of stdout (-: stdout). With --draw, the folder of the "
-    "plots (default: that of the JSON).",
+    "plots and tables (default: that of the JSON).",
 )  # fmt: skip
 
 
@@ -52,7 +52,8 @@ _place = option(
 )  # fmt: skip
 @option(
     "--draw", metavar="JSON", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Draw what an earlier --format json -o JSON found, as SVG; train and measure nothing.",
+    help="Draw what an earlier --format json -o JSON found, as SVG, and write its tables; train "
+    "and measure nothing.",
 )  # fmt: skip
 @device
 @report("EVALUATE", _place)
@@ -75,13 +76,12 @@ def paper(
     command may be given again at any time.
     """
     from sonar_cli import render
-
-    if draw is not None:
-        for file in render.draw_comparison(draw, Path(output.path or draw.parent)):
-            render.show(str(file))
-        return 0
     from sonar_cli.cli import comparisons
 
+    if draw is not None:
+        for file in comparisons.drawn(draw, Path(output.path or draw.parent)):
+            render.show(str(file))
+        return 0
     if small and terms is not None:
         raise UsageError("--small is --terms small; give one of them")
     asked = comparisons.asked("small" if small else terms or "full", texts, test, codec_from, seeds)

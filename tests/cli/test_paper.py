@@ -83,7 +83,8 @@ def test_every_part_is_in_the_json(made: Made) -> None:
     assert found["terms"]["needle"]["contexts"] == [4, 8] and "threads" in found["machine"]
     counts = {
         "rates": 12, "runs": 12, "timed_runs": 4, "quality_runs": 4, "summary_runs": 4,
-        "needle_runs": 24, "fits": 4, "costs": 16, "crossovers": 12,
+        "nearness_runs": 3, "tolerance": 7, "needle_runs": 24,
+        "fits": 4, "costs": 16, "crossovers": 12,
     }  # fmt: skip
     assert {name: len(found[name]) for name in counts} == counts
     # Every run that is measured is in a folder of its name, and equally large within 5 %.
@@ -129,8 +130,8 @@ def test_another_seed_trains_its_own_runs_alone(made: Made, tmp_path: Path) -> N
     assert len(json.loads(out)["runs"]) == 24
 
 
-def test_plots_are_drawn_of_the_json_alone(made: Made, call, tmp_path: Path) -> None:
-    names = ["scaling.svg", "quality.svg", "needle.svg", "cost.svg"]
+def test_plots_and_tables_are_made_of_the_json_alone(made: Made, call, tmp_path: Path) -> None:
+    names = ["scaling.svg", "quality.svg", "needle.svg", "cost.svg", "tables.md"]
     drawn = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         status, out, err = call("evaluate", "paper", "--draw", str(made.json), "-o", str(folder))
@@ -138,6 +139,8 @@ def test_plots_are_drawn_of_the_json_alone(made: Made, call, tmp_path: Path) -> 
         assert out.splitlines() == [str(folder / name) for name in names]
         drawn.append([(folder / name).read_bytes() for name in names])
     assert drawn[0] == drawn[1]
+    tables = drawn[0].pop().decode()
+    assert tables == _compare(made.runs, "--terms", "tiny")[0]
     assert all(b"<svg" in each and len(each) < 300_000 for each in drawn[0])
     whole = [each.decode() for each in drawn[0]]
     for system in SYSTEMS:

@@ -48,7 +48,12 @@ class Comparison:
     def rates(self) -> list[Record]:
         """The learning rate of each system and size, and the nats of each that was tried."""
         return [
-            {"size": size, "system": system, "rate": chosen, "tried": tried}
+            {
+                "size": size,
+                "system": system,
+                "rate": chosen,
+                "tried": {str(rate): nats for rate, nats in tried.items()},
+            }
             for size in self.terms.sizes
             for system in SYSTEMS
             for chosen, tried in [self.runs.rate(system, size, self.measured.tried)]
@@ -105,6 +110,17 @@ class Comparison:
     def quality(self) -> list[Record]:
         """How every system continues held-out texts, at the largest size."""
         return self._records(self._largest(), self.measured.quality)
+
+    @cached_property
+    def nearness(self) -> list[Record]:
+        """How near predicted vectors come to true ones, at the largest size; none of the Llama."""
+        runs = (run for run in self._largest() if run.system != "llm")
+        return self._records(runs, self.measured.nearness)
+
+    @cached_property
+    def tolerance(self) -> list[Record]:
+        """What an error of the vectors costs in the decoder."""
+        return list(self.measured.tolerance())
 
     @cached_property
     def summaries(self) -> list[Record]:

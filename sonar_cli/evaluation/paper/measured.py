@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from sonar_cli.evaluation.paper import needle, quality, summaries
+from sonar_cli.evaluation.paper import nearness, needle, quality, summaries
 from sonar_cli.evaluation.paper.brier import brier
 from sonar_cli.evaluation.paper.cross_entropy import cross_entropy
 from sonar_cli.evaluation.paper.runs import Runs
@@ -16,6 +17,7 @@ from sonar_cli.evaluation.paper.terms import Run
 from sonar_cli.evaluation.paper.texts import held_out, stories
 from sonar_cli.evaluation.report import Record
 from sonar_cli.hub.catalogue import summary_training
+from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
 from sonar_cli.training.record import digest, write_whole
 from sonar_cli.world.needle import cases
@@ -76,6 +78,27 @@ class Measured:
         found: Sequence[Record] = self._kept(run, "needle", self._needle, read)["records"]
         return found
 
+    def nearness(self, run: Run) -> Values:
+        """Return how near predicted vectors come to the true ones; see `nearness.nearness`."""
+        return self._kept(run, "nearness", self._nearness)
+
+    def tolerance(self) -> Sequence[Record]:
+        """Return what an error of vectors costs in the decoder; see `nearness.tolerance`."""
+
+        def make() -> Values:
+            self.runs.tell("measuring what the decoder tolerates")
+            return {"records": nearness.tolerance(self.runs.codec, self.texts)}
+
+        file = self.runs.folder / "tolerance.json"
+        found: Sequence[Record] = _kept(file, self.runs.identity, self._read, make)["records"]
+        return found
+
+    @property
+    def _read(self) -> Sequence[object]:
+        """What names the held-out texts."""
+        terms = self.runs.terms
+        return [asdict(terms.data), terms.test, terms.texts, terms.sentences]
+
     def _kept(
         self,
         run: Run,
@@ -84,18 +107,14 @@ class Measured:
         read: Sequence[object] = (),
     ) -> Values:
         """Return what was measured of a run, on what is `read`, by default the terms' texts."""
-        file = self.runs.of(run) / MEASURES
-        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        terms = self.runs.terms
-        read = read or [asdict(terms.data), terms.test, terms.texts, terms.sentences]
-        of = digest([json.dumps(list(read))])
-        if known.get(name, {}).get("of") != of:
+        folder = self.runs.of(run)
+
+        def measured() -> Values:
             self.runs.trained(run)
-            self.runs.tell(f"measuring {name} of {file.parent.name}")
-            known[name] = {"of": of, "values": dict(make(run))}
-            write_whole(file, json.dumps(known, indent=1) + "\n")
-        values: Values = known[name]["values"]
-        return values
+            self.runs.tell(f"measuring {name} of {folder.name}")
+            return make(run)
+
+        return _kept(folder / MEASURES, name, read or self._read, measured)
 
     def _tried(self, run: Run) -> Values:
         found = cross_entropy(self.runs.system(run), self.tried_on, samples=2)
@@ -112,6 +131,11 @@ class Measured:
             "brier": scores.score,
             **{f"brier_{n}": mean for n, mean in enumerate(scores.means, start=1)},
         }
+
+    def _nearness(self, run: Run) -> Values:
+        system = self.runs.system(run)
+        assert not isinstance(system, TokenLLMSystem)  # it has no vectors
+        return nearness.nearness(system, self.texts)
 
     def _needle(self, run: Run) -> Values:
         terms = self.runs.terms.needle
@@ -131,3 +155,14 @@ class Measured:
         options = GenerationOptions(sentences=terms.sentences, seed=0)
         found = quality.measure(self.runs.system(run), self.texts, options, of_world)
         return found.values
+
+
+def _kept(file: Path, name: str, read: Sequence[object], make: Callable[[], Values]) -> Values:
+    """Return what a file has by a name, if it was made of what is `read`; else make it anew."""
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    of = digest([json.dumps(list(read))])
+    if known.get(name, {}).get("of") != of:
+        known[name] = {"of": of, "values": dict(make())}
+        write_whole(file, json.dumps(known, indent=1) + "\n")
+    values: Values = known[name]["values"]
+    return values

@@ -129,6 +129,12 @@ class Runs:
         log = [json.loads(line) for line in text.splitlines()]
         return pace_of(log, run.steps, figures["seconds"])
 
+    def effort(self) -> dict[str, float]:
+        """Return how many trainings the folder has, finished ones, and the hours they took."""
+        files = sorted((self.folder / "runs").glob("*/metrics.json"))
+        took = [json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in files]
+        return {"trainings": len(took), "hours": round(sum(took) / 3600, 2)}
+
     def rate(self, system: Kind, size: int, judge: Judge) -> tuple[float, dict[float, float]]:
         """Return the learning rate of a system of a size, and what `judge` found of each tried.
 

@@ -35,47 +35,72 @@ _SUMMARIES = {
     "meteor": "METEOR of summaries",
     "exact": "summaries that are the world's, word for word",
 }
+_NEARNESS = {
+    "explained": "variance of the next vector explained (R²)",
+    "near": "cosine of predicted and true vector",
+}
 _LIKELIHOOD = {"nats": "nats a token", "brier": "BrierLM"}
 _TIMED = {name: f"{head}, after equal seconds" for name, head in _LIKELIHOOD.items()}
 
 
-def report(of: Comparison) -> Report:
-    """Make every training and measure of a comparison; return its tables, with all records.
+def compared(of: Comparison) -> Report:
+    """Make every training and measure of a comparison; return its tables, with all records."""
+    return report(
+        {
+            "terms": asdict(of.terms),
+            "machine": of.machine,
+            "entropy": of.entropy,
+            "paper_tokens": PAPER_TOKENS,
+            "rates": of.rates,
+            "runs": of.sizes,
+            "timed_runs": of.timed,
+            "fits": of.fits,
+            "nearness_runs": of.nearness,
+            "tolerance": of.tolerance,
+            "quality_runs": of.quality,
+            "summary_runs": of.summaries,
+            "needle_runs": of.needles,
+            "costs": of.costs,
+            "crossovers": of.crossovers,
+            "effort": of.runs.effort(),
+        }
+    )
+
+
+def report(found: Record) -> Report:
+    """Return the tables of what a comparison found, or of the JSON that was kept of one.
 
     JSON has the terms, the machine and a record for every run (`runs`, `timed_runs`,
-    `quality_runs`, `summary_runs`, `needle_runs`), and the means and spreads that the tables show.
+    `nearness_runs`, `quality_runs`, `summary_runs`, `needle_runs`), and the means and spreads that
+    the tables show.
     """
     tables = [
-        _rates(of.rates),
-        _by_system("steps", of.sizes, _LIKELIHOOD),
-        _by_system("seconds", of.timed, _TIMED),
-        Table("fits", _FITS, of.fits),
-        _by_system("quality", of.quality, _QUALITY),
-        _by_system("summaries", of.summaries, _SUMMARIES),
-        _needles(of.needles),
-        Table("costs", _COSTS, of.costs),
-        Table("crossovers", _CROSSOVERS, of.crossovers),
+        _rates(found["rates"]),
+        _by_system("steps", found["runs"], _LIKELIHOOD),
+        _by_system("seconds", found["timed_runs"], _TIMED),
+        Table("fits", _FITS, found["fits"]),
+        _by_system("nearness", found["nearness_runs"], _NEARNESS),
+        Table("tolerance", _TOLERANCE, found["tolerance"]),
+        _by_system("quality", found["quality_runs"], _QUALITY),
+        _by_system("summaries", found["summary_runs"], _SUMMARIES),
+        _needles(found["needle_runs"]),
+        Table("costs", _COSTS, found["costs"]),
+        Table("crossovers", _CROSSOVERS, found["crossovers"]),
     ]
-    notes = {
-        "terms": asdict(of.terms),
-        "machine": of.machine,
-        "entropy": of.entropy,
-        "paper_tokens": PAPER_TOKENS,
-        "runs": of.sizes,
-        "timed_runs": of.timed,
-        "quality_runs": of.quality,
-        "summary_runs": of.summaries,
-        "needle_runs": of.needles,
-    }
-    return Report(tables, notes=notes, line=_line(of))
+    tabled = {each.name for each in tables}
+    notes = {name: each for name, each in found.items() if name not in tabled}
+    return Report(tables, notes=notes, line=_line(found))
 
 
-def _line(of: Comparison) -> str:
-    if not of.entropy:
-        return of.machine + "."
+def _line(found: Record) -> str:
+    """Say on which machine all was made, and what the texts' grammar tells, if they have one."""
+    effort, entropy = found["effort"], found["entropy"]
+    line = f"{found['machine']}. {effort['trainings']} trainings took {effort['hours']:.1f} hours."
+    if not entropy:
+        return line
     return (
-        f"{of.machine}. A sentence of these stories tells {of.entropy['bits_a_sentence']:.2f} bits,"
-        f" so that no model can expect less than {of.entropy['nats_a_token']:.3f} nats a token."
+        f"{line} A sentence of these stories tells {entropy['bits_a_sentence']:.2f} bits, so that"
+        f" no model can expect less than {entropy['nats_a_token']:.3f} nats a token."
     )
 
 
@@ -104,12 +129,12 @@ def _rates(records: Sequence[Record]) -> Table:
         Column("size", "parameters", "{:,}".format),
         Column("system", "system", left=True),
         Column("rate", "learning rate", "{:g}".format),
-        *(Column(None, f"nats a token at {rate:g}", _tried(rate)) for rate in rates),
+        *(Column(None, f"nats a token at {float(rate):g}", _tried(rate)) for rate in rates),
     ]
     return Table("rates", columns, records)
 
 
-def _tried(rate: float) -> Callable[[Record], str]:
+def _tried(rate: str) -> Callable[[Record], str]:
     return lambda record: f"{record['tried'][rate]:.3f}"
 
 
@@ -143,6 +168,12 @@ _FITS = (
     Column(None, "alpha", lambda record: _interval(record, "alpha")),
     Column(None, "b", lambda record: _interval(record, "b")),
     Column("r2", "R²", "{:.3f}".format),
+)
+
+_TOLERANCE = (
+    Column("explained", "variance left of true vectors", "{:.2f}".format),
+    Column("mean_nats", "nats a token, the error towards their mean", "{:.3g}".format),
+    Column("random_nats", "nats a token, a random error", "{:.3g}".format),
 )
 
 _COSTS = (

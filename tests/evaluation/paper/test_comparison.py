@@ -12,7 +12,7 @@ import pytest
 from sonar_cli.errors import UsageError
 from sonar_cli.evaluation.paper.comparison import Comparison
 from sonar_cli.evaluation.paper.runs import Runs
-from sonar_cli.evaluation.paper.tables import report
+from sonar_cli.evaluation.paper.tables import compared, report
 from sonar_cli.evaluation.paper.terms import (
     SYSTEMS,
     CostTerms,
@@ -56,7 +56,7 @@ def _comparison(folder: Path, terms: Terms, told: list[str] | None = None) -> Co
 
 def test_everything_is_measured_and_found_again(folder: Path) -> None:
     told: list[str] = []
-    found = report(_comparison(folder, TINY, told))
+    found = compared(_comparison(folder, TINY, told))
     trained = [line for line in told if "seed" in line]
     # Of each system two rates are tried and one is trained for the steps; for the seconds as well,
     # where these make another number of steps.
@@ -78,12 +78,13 @@ def test_everything_is_measured_and_found_again(folder: Path) -> None:
     assert known["entropy"]["nats_a_token"] == pytest.approx(sum(bits) * math.log(2) / tokens)
     assert f"tells {sum(bits) / len(bits):.2f} bits" in found.markdown()
     told.clear()
-    again = report(_comparison(folder, TINY, told))
+    again = compared(_comparison(folder, TINY, told))
     assert told == [] and json.loads(again.json()) == known
+    assert report(known).markdown() == found.markdown()
 
 
 def test_another_seed_trains_its_own_runs_alone(folder: Path) -> None:
-    report(_comparison(folder, TINY))
+    compared(_comparison(folder, TINY))
     told: list[str] = []
     sizes = _comparison(folder, replace(TINY, seeds=(0, 7)), told).sizes
     assert len(sizes) == 8
@@ -92,19 +93,19 @@ def test_another_seed_trains_its_own_runs_alone(folder: Path) -> None:
 
 
 def test_measures_outlive_weights(folder: Path, tmp_path: Path) -> None:
-    known = json.loads(report(_comparison(folder, TINY)).json())
+    known = json.loads(compared(_comparison(folder, TINY)).json())
     for file in folder.rglob("*.json*"):
-        if file.name in ("measures.json", "metrics.json", "log.jsonl"):
+        if file.name in ("measures.json", "metrics.json", "log.jsonl", "tolerance.json"):
             copy = tmp_path / file.relative_to(folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
     told: list[str] = []
-    again = report(_comparison(tmp_path, TINY, told))
+    again = compared(_comparison(tmp_path, TINY, told))
     assert told == [] and json.loads(again.json()) == known
 
 
 def test_the_texts_are_one_corpus(folder: Path) -> None:
-    report(_comparison(folder, TINY))
+    compared(_comparison(folder, TINY))
     assert len(list((folder / "corpora").iterdir())) == 1
 
 
