@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -136,7 +137,10 @@ class Served:
             raise Refused(422, f"vectors have {width} dimensions", param="dimensions")
         self._llm.check_languages(asked.source_lang)
         found = await self._done(http, embeddings.embed(asked.texts, asked.source_lang))
-        return JSONResponse(embeddings.answer(asked, found, self.name))
+        # Thousands of vectors take a while to write down.
+        return await asyncio.to_thread(
+            lambda: JSONResponse(embeddings.answer(asked, found, self.name))
+        )
 
     async def summaries(self, asked: SummaryRequest, http: Request) -> Response:
         """Sum up a text."""

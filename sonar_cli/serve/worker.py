@@ -104,17 +104,25 @@ class Worker:
         return max(1, min(_LONGEST, math.ceil(self._pace * ahead)))
 
     def _run(self) -> None:
-        while (fresh := self._taken()) is not None:
-            for job in fresh:
-                self._begin(job)
-            self._work_on()
-            for options, group in list(self._groups.items()):
-                self._turn(options, group)
-        left = [job for group in self._groups.values() for job in group.jobs.values()]
+        try:
+            while (fresh := self._taken()) is not None:
+                for job in fresh:
+                    self._begin(job)
+                self._work_on()
+                for options, group in list(self._groups.items()):
+                    self._turn(options, group)
+        finally:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Fail whatever is not done, so that nobody waits for it."""
+        with self._changed:
+            self._closing = True
+        running = [job for group in self._groups.values() for job in group.jobs.values()]
         current = [self._current[0]] if self._current else []
-        unfinished: list[Job] = [*left, *current, *self._texts, *self._tasks]
-        for each in unfinished:
-            each.deliver(Failed(Closing()))
+        unfinished: list[Job] = [*running, *current, *self._texts, *self._tasks]
+        for job in unfinished:
+            job.deliver(Failed(Closing()))
 
     def _taken(self) -> list[Writing] | None:
         """Wait for something to do; return the texts that have a place now, None at the end."""
