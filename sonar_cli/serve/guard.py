@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
+from fastapi.exceptions import HTTPException
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -80,7 +80,7 @@ class Guard:
             nonlocal got
             message: dict[str, Any] = dict(await receive())
             got += len(message.get("body", b""))
-            if got > self._options.max_body:
+            if got > self._options.max_body:  # FastAPI takes no other exception for an answer
                 raise HTTPException(413, self._too_large)
             return message
 
