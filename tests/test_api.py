@@ -101,7 +101,7 @@ def test_what_a_user_should_know_is_told(llm: SonarLLM) -> None:
     [
         (UsageError, "near: 900m", lambda: SonarLLM.load("90m")),
         (DownloadError, "not in the cache", lambda: SonarLLM.load("100m", offline=True)),
-        (UsageError, "auto, cpu or cuda", lambda: SonarLLM.load(device="tpu")),
+        (UsageError, "auto, cpu, cuda[:N] or mps", lambda: SonarLLM.load(device="tpu")),
         (UsageError, "unknown dtype", lambda: SonarLLM.load(dtype="float64")),
         (UsageError, "--temperature", lambda: GenerationOptions(candidates=2).drawing()),
         (UsageError, "give one", lambda: SummaryOptions(sentences=2, share=0.5)),

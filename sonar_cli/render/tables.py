@@ -69,7 +69,7 @@ def print_models(models: Sequence[KnownModel], format: str) -> None:
         show(*(as_json(asdict(model), sys.stdout) for model in models))
     elif sys.stdout.isatty():
         heads = ("name", *list(_COLUMNS)[:-1], "here?")
-        _print_table(heads, [(m.name, *_row(m)[:-1], _here(m)) for m in models])
+        _print_table(heads, [(m.name, *_row(m)[:-1], _parts(m)) for m in models])
     else:
         for model in models:
             row = zip(_row(model), _COLUMNS.values(), strict=True)
@@ -83,7 +83,7 @@ _COLUMNS = {
     "does": 22,
     "licence": 20,
     "on disk": 8,
-    "to download": 13,
+    "to come": 10,
     "where from": 26,
 }
 
@@ -94,7 +94,7 @@ def _row(model: KnownModel) -> tuple[str, ...]:
         "continues, summarizes" if model.summaries else "continues",
         model.licence,
         spoken(model.on_disk) if model.on_disk else "-",
-        f"about {spoken(model.to_download)}" if model.to_download else "-",
+        f"~{spoken(model.to_download)}" if model.to_download else "-",
         model.source,
     )
 
@@ -104,6 +104,11 @@ def _here(model: KnownModel) -> str:
     if model.present:
         return "here"
     return f"partly here: {', '.join(model.here)}" if model.here else "to be downloaded"
+
+
+def _parts(model: KnownModel) -> str:
+    """Return the same in a word or the names of parts, for a narrow column."""
+    return "yes" if model.present else ", ".join(model.here) or "no"
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

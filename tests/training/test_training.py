@@ -50,7 +50,7 @@ TARGETS = [[EOS, LANG, 7, 8, 9, EOS], [EOS, LANG, 10, EOS], [EOS, LANG, 11, 12, 
 def test_rows_are_padded_in_the_order_asked_for() -> None:
     rows = Rows.of([[4, 5, 6], [7], [8, 9]])
     assert len(rows) == 3
-    assert rows.padded([1, 0]).tolist() == [[7, PAD, PAD], [4, 5, 6]]
+    assert rows.padded([1, 0]).tolist() == [[7, PAD, PAD, PAD], [4, 5, 6, PAD]]
     assert rows.padded([2]).dtype == torch.int64
 
 

@@ -20,6 +20,9 @@ from sonar_cli.evaluation.report import Record
 from sonar_cli.training.recipe import Kind
 from sonar_cli.world.branching import BranchingStory
 
+# The updates after which a system's pace is known.
+_PACED = 120
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -87,8 +90,9 @@ class Comparison:
     def timed(self) -> list[Record]:
         """Likelihoods at the largest size after the same seconds of training, not steps.
 
-        The seconds are the terms' or, with 0, those of the system whose steps took longest. A
-        system's steps in these seconds follow from the pace of its first seed.
+        The seconds are the terms' or, with 0, those of the system whose steps take longest. A
+        system's steps in these seconds follow from the pace of a short run that is made for it
+        alone, the four of them one after the other, while the machine does nothing else.
         """
         paces = {system: self._pace(system) for system in SYSTEMS}
         seconds = self.terms.seconds or max(paces.values()) * self.terms.steps
@@ -174,7 +178,8 @@ class Comparison:
                 yield self._run(system, max(self.terms.sizes), seed)
 
     def _pace(self, system: Kind) -> float:
-        return self.runs.pace(self._largest_of(system))
+        run = self._largest_of(system)
+        return self.runs.pace(replace(run, steps=min(run.steps, _PACED)))
 
     def _largest_of(self, system: Kind) -> Run:
         """Return a system's largest run of the first seed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -123,18 +123,11 @@ class Runs:
         }
 
     def pace(self, run: Run) -> float:
-        """Return the seconds of an update of a trained run, by its log.
-
-        The last step, behind which a validation is, does not count; a run so short that no other is
-        in its log has the pace of the whole.
-        """
+        """Return the seconds of an update of a trained run, by its log; see `pace_of`."""
         figures = self._figures(run)
         text = (self.of(run) / "log.jsonl").read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines()]
-        timed = [line for line in lines if "seconds" in line and line["step"] < run.steps]
-        if timed:
-            return float(timed[-1]["seconds"] / timed[-1]["step"])
-        return float(figures["seconds"] / run.steps)
+        log = [json.loads(line) for line in text.splitlines()]
+        return pace_of(log, run.steps, figures["seconds"])
 
     def rate(self, system: Kind, size: int, judge: Judge) -> tuple[float, dict[float, float]]:
         """Return the learning rate of a system of a size, and what `judge` found of each tried.
@@ -164,3 +157,24 @@ class Runs:
         link = folder / "corpus"
         if not link.exists():
             link.symlink_to(os.path.relpath(corpus, folder), target_is_directory=True)
+
+
+def pace_of(log: Sequence[Mapping[str, float]], steps: int, seconds: float) -> float:
+    """Return the seconds of an update, by the log of a training of `steps` in `seconds`.
+
+    What lies before the log's first line does not count, since torch gets ready there, nor does
+    the last step, behind which a validation is. Of a training so short that its log has a single
+    line or none between, it is the pace up to that line, or of the whole.
+
+    >>> log = [{"step": 50, "seconds": 35.0}, {"step": 100, "seconds": 60.0}]
+    >>> pace_of([*log, {"step": 120, "seconds": 75.0}], steps=120, seconds=76.0)
+    0.5
+    >>> pace_of(log, steps=100, seconds=61.0), pace_of([], steps=2, seconds=3.0)
+    (0.7, 1.5)
+    """
+    timed = [line for line in log if "seconds" in line and line["step"] < steps]
+    if not timed:
+        return seconds / steps
+    last = timed[-1]
+    first = timed[0] if len(timed) > 1 else {"step": 0, "seconds": 0.0}
+    return (last["seconds"] - first["seconds"]) / (last["step"] - first["step"])
