@@ -30,7 +30,7 @@ server = group(
         type=Whole(0, 65535), metavar="N", help="0: any that is free.",
     ),
     option(
-        "--token", section=SERVER, metavar="TOKEN", instead_of="no_token",
+        "--token", section=SERVER, metavar="TOKEN", instead_of="no_token", is_secret=True,
         help="What clients must send as their API key. Better in SONAR_LLM_TOKEN, since others "
         "on the machine can see command lines.",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.errors import InputError, SonarError, UsageError
 
 
 class Refused(Exception):
@@ -71,7 +71,7 @@ def refusal(error: BaseException) -> Refused:
         )  # fmt: skip
     if isinstance(error, Closing):
         return Refused(503, "the server ends", code="closing")
-    if isinstance(error, UsageError):
+    if isinstance(error, (UsageError, InputError)):
         return Refused(422, str(error))
     if isinstance(error, SonarError):
         return Refused(500, str(error))

@@ -90,9 +90,9 @@ def test_temperature_is_that_of_the_tokens(client: TestClient, llm: SonarLLM) ->
     assert zero == _alone(llm, token_temperature=0, sentences=2)
     drawn = _ask(client, temperature=0.7, top_p=0.9, seed=3, max_sentences=2)["choices"][0]["text"]
     assert drawn == _alone(llm, token_temperature=0.7, top_p=0.9, seed=3, sentences=2)
-    noise = {"meaning_temperature": 0.3, "candidates": 2, "seed": 3}
+    noise = {"meaning_temperature": 2.0, "candidates": 2, "seed": 3}
     moved = _ask(client, **noise, max_sentences=2)["choices"][0]["text"]
-    assert moved == _alone(llm, temperature=0.3, candidates=2, seed=3, sentences=2)
+    assert moved == _alone(llm, temperature=2.0, candidates=2, seed=3, sentences=2)
     assert len({zero, drawn, moved}) == 3
 
 
