@@ -41,7 +41,7 @@ from sonar_cli.options import (
     Summary,
     SummaryOptions,
 )
-from sonar_cli.pipeline import write_many
+from sonar_cli.pipeline import Batch, write_many
 from sonar_cli.summary import ahead
 from sonar_cli.summary.cache import files_identity
 from sonar_cli.summary.document import Document, OnRead, read_together
@@ -201,8 +201,32 @@ class SonarLLM:
         """
         options = replace(options or GenerationOptions(), **changes)
         options = without_loops(options, self.request.model, self.paths)
-        prompts = (self._sentences(text, options.source_lang) for text in texts)
+        prompts = (self.sentences(text, options.source_lang) for text in texts)
         return write_many(self.system, prompts, options, self.batch_size, on_truncated)
+
+    def batch(
+        self, options: GenerationOptions | None = None, on_truncated: OnTruncated | None = None
+    ) -> Batch:
+        """Return a batch without texts, for texts that come and go as it is written.
+
+        Raises UsageError for a token-level model.
+        """
+        options = without_loops(options or GenerationOptions(), self.request.model, self.paths)
+        return Batch(self.of_vectors(), options, on_truncated)
+
+    def sentences(self, text: str | Sequence[str] | Text, lang: str = ENGLISH) -> Sequence[str]:
+        """Return a text's sentences, and say so where it is far from all that the model knows."""
+        if isinstance(text, str):
+            text = Text("text", text, InputOptions(lang=lang))
+        if isinstance(text, Text):
+            found = [each.text for each in self.as_trained(text).sentences()]
+        else:
+            found = list(text)
+        if self.request.embedded:
+            some = " ".join(found[row] for row in _sample(len(found)))
+            if self.codec.tokenizer.is_strange(some):
+                self.notify(FAR_FROM_MINI)
+        return found
 
     def summarize(
         self,
@@ -296,6 +320,10 @@ class SonarLLM:
         """Load the predictor now, and not only when it is needed."""
         _ = self.system
 
+    def count_tokens(self, sentence: str) -> int:
+        """Return the number of a sentence's tokens, those of the codec that stand for its words."""
+        return len(self.codec.tokenizer.pieces(sentence))
+
     def check_languages(self, *langs: str) -> None:
         """Raise UsageError, with near codes, for a language that the codec does not have."""
         for lang in langs:
@@ -315,20 +343,6 @@ class SonarLLM:
     def as_trained(self, text: Text) -> Text:
         """Return the text, to be split as the model's training texts where that is left open."""
         return as_trained(text, self.request.model, self.paths, self.notify)
-
-    def _sentences(self, text: str | Sequence[str] | Text, lang: str) -> Sequence[str]:
-        """Return a text's sentences, and say so where it is far from all that the model knows."""
-        if isinstance(text, str):
-            text = Text("text", text, InputOptions(lang=lang))
-        if isinstance(text, Text):
-            found = [each.text for each in self.as_trained(text).sentences()]
-        else:
-            found = list(text)
-        if self.request.embedded:
-            some = " ".join(found[row] for row in _sample(len(found)))
-            if self.codec.tokenizer.is_strange(some):
-                self.notify(FAR_FROM_MINI)
-        return found
 
     def _passages(self, text: str | Text, lang: str, writes: bool) -> Iterator[Passage]:
         """Yield a text's sentences, split as the model was trained where it `writes` from them."""

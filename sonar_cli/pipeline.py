@@ -9,7 +9,7 @@ same vectors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
@@ -50,7 +50,6 @@ def generate(
         yield step
 
 
-@torch.inference_mode()
 def generate_many(
     system: System,
     texts: Iterable[Prompt],
@@ -63,42 +62,108 @@ def generate_many(
     A text that ends leaves its place to the next one. Each gets the Steps that `generate` gives it
     alone, in order; those of different texts alternate. Texts are taken as places become free.
     """
-    options = options or GenerationOptions()
-    codec, state = system.codec, system.start(options)
-    waiting = enumerate(texts)
-    running: list[_Text] = []
-    goes_on = state.end[:0]  # (texts, D)
+    batch, waiting = Batch(system, options, on_truncated), enumerate(texts)
     while True:
-        started = perf_counter()
-        if running:
-            state.read(goes_on)
-        if fresh := list(islice(waiting, batch_size - len(running))):
-            state.open([prompt for _, prompt in fresh], on_truncated)
-            running += [_Text(number, generator(state.drawing.seed)) for number, _ in fresh]
-        if not running:
+        fresh = [Opening(*each) for each in islice(waiting, batch_size - len(batch))]
+        if not fresh and not len(batch):
             return
+        yield from batch.turn(fresh)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A text to begin with: its number, its sentences or vectors, and what it has of its own.
+
+    `sentences` is the most to write and `seed` that of its random numbers; None is for what the
+    batch's options say.
+    """
+
+    number: int
+    prompt: Prompt
+    sentences: int | None = None
+    seed: int | None = None
+
+
+class Batch:
+    """Texts that are written side by side, a sentence each a turn; they may come and go between.
+
+    >>> from sonar_cli.hub.resolve import resolve
+    >>> from sonar_cli.model.load import load_system
+    >>> batch = Batch(load_system(resolve()), GenerationOptions(sentences=1))
+    >>> turns = [batch.turn([Opening(number, ["Lily found a kite."])]) for number in (7, 8)]
+    >>> [[(number, step.stop_reason) for number, step in turn] for turn in turns]
+    [[(7, None), (7, 'length')], [(8, None), (8, 'length')]]
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        system: System,
+        options: GenerationOptions | None = None,
+        on_truncated: OnTruncated | None = None,
+    ) -> None:
+        self._codec = system.codec
+        self._options = options or GenerationOptions()
+        self._on_truncated = on_truncated
+        self._state = system.start(self._options)
+        self._running: list[_Text] = []
+        self._goes_on = self._state.end[:0]  # (texts, D)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @torch.inference_mode()
+    def turn(self, fresh: Sequence[Opening] = ()) -> list[tuple[int, Step]]:
+        """Begin with the `fresh` texts, and write a sentence of each text that there is.
+
+        Returns (number of the text, Step) of what was written. A text that has ended is gone.
+        Raises ValueError for a text without sentences.
+        """
+        started = perf_counter()
+        state, options, running = self._state, self._options, self._running
+        if running:
+            state.read(self._goes_on)
+        if fresh:
+            state.open([each.prompt for each in fresh], self._on_truncated)
+            running += [self._opened(each) for each in fresh]
+        if not running:
+            return []
         predicted = state.propose([text.random for text in running])  # (texts * K, D)
-        decoded = codec.decode(
+        decoded = self._codec.decode(
             predicted, options.source_lang, options.beam_size, options.max_tokens,
             sampling=_sampling(running, len(predicted), state.drawing),
         )  # fmt: skip
         sentences, aims = _choose(decoded, predicted, running, state.drawing)
         again = state.feeds_back == "sentence"
-        goes_on = codec.encode(sentences, options.source_lang) if again else aims
-        languages = decode_into(codec, options.target_langs, goes_on, sentences, options)
+        goes_on = self._codec.encode(sentences, options.source_lang) if again else aims
+        languages = decode_into(self._codec, options.target_langs, goes_on, sentences, options)
         fidelities = F.cosine_similarity(goes_on, aims).tolist() if again else [None] * len(aims)
         seconds = perf_counter() - started
+        steps: list[tuple[int, Step]] = []
         for row, text in enumerate(running):
             new = _Written(
                 sentences[row], languages[row], goes_on[row : row + 1], fidelities[row], seconds
             )
-            for step in text.take(new, state, options):
-                yield text.number, step
-        going = [row for row, text in enumerate(running) if not text.ended]
-        if len(going) < len(running):
-            state.keep(going)
-            running = [running[row] for row in going]
-            goes_on = goes_on[going]
+            steps += [(text.number, step) for step in text.take(new, state)]
+        self._goes_on = goes_on
+        self._keep([row for row, text in enumerate(running) if not text.ended])
+        return steps
+
+    @torch.inference_mode()
+    def drop(self, numbers: Container[int]) -> None:
+        """Leave the texts of these numbers as they are; the others go on."""
+        self._keep([row for row, text in enumerate(self._running) if text.number not in numbers])
+
+    def _opened(self, text: Opening) -> _Text:
+        seed = self._state.drawing.seed if text.seed is None else text.seed
+        return _Text(text.number, generator(seed), text.sentences or self._options.sentences)
+
+    def _keep(self, rows: list[int]) -> None:
+        """Drop all texts but these rows."""
+        if len(rows) < len(self._running):
+            self._state.keep(rows)
+            self._running = [self._running[row] for row in rows]
+            self._goes_on = self._goes_on[rows]
 
 
 def write_many(
@@ -147,14 +212,18 @@ class _Written:
 
 @dataclass
 class _Text:
-    """A text on its way: its random numbers, and the vectors (1, D) that it has written."""
+    """A text on its way: its random numbers, and the vectors (1, D) that it has written.
+
+    `most` is how many it may write.
+    """
 
     number: int
     random: torch.Generator
+    most: int
     vectors: list[Tensor] = field(default_factory=list)
     ended: bool = False
 
-    def take(self, new: _Written, state: State, options: GenerationOptions) -> Iterator[Step]:
+    def take(self, new: _Written, state: State) -> Iterator[Step]:
         """Yield the new sentence's Step, and after the last sentence the one that says so."""
         to_end = float(F.cosine_similarity(new.vector, state.end))
         stop = state.stops(new.vector, to_end, self.vectors)
@@ -165,7 +234,7 @@ class _Text:
         index = len(self.vectors)
         self.vectors.append(new.vector)
         yield Step(index, new.text, to_end, new.fidelity, new.seconds, texts=new.texts)
-        if len(self.vectors) == options.sentences:
+        if len(self.vectors) == self.most:
             self.ended = True
             yield Step(None, None, None, None, 0.0, "length")
 

@@ -52,6 +52,7 @@ COMMANDS = (
     "bulk continue",
     "bulk summarize",
     "bulk encode",
+    "serve",
     "train",
     "evaluate",
     "evaluate mini",

@@ -57,6 +57,7 @@ ALLOWED = {
     "doctor": {*BASE, "__version__", "api", "hub", "model", "summary", "text"},
     "bulk": {*BASE, "__version__", "api", "hub", "pipeline", "summary", "text", "training"},
     "evaluation": {*BASE, "hub", "model", "pipeline", "summary", "text", "training", "world"},
+    "serve": {*BASE, "__version__", "api", "pipeline", "text"},
     "render": {*BASE, "doctor", "evaluation", "hub", "text"},
     "cli": {
         *BASE,
@@ -72,12 +73,13 @@ ALLOWED = {
             "pipeline",
             "render",
         ),
-        *("summary", "text", "training"),
+        *("serve", "summary", "text", "training"),
     },
 }
 HEAVY = (
     *("torch", "nltk", "huggingface_hub", "rich", "numpy", "tqdm", "sentencepiece"),
     *("matplotlib", "plotext", "pyarrow", "ray"),
+    *("fastapi", "pydantic", "starlette", "uvicorn"),
 )
 ONLY_IN = {
     "rich": {"render"},
@@ -98,6 +100,10 @@ ONLY_IN = {
     "pyarrow": {"training", "bulk"},
     "ray": {"bulk"},
     "datasets": {"training"},
+    "fastapi": {"serve"},
+    "pydantic": {"serve"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
 }
 
 
@@ -165,7 +171,7 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
         *("bulk", "bulk continue", "bulk summarize", "bulk encode"),
         *("evaluate mini", "evaluate paper"),
         *("models", "models list", "models verify", "cache", "cache info"),
-        *("config", "config show", "config path", "doctor"),
+        *("config", "config show", "config path", "doctor", "serve"),
     ],
 )
 def test_help_loads_nothing_heavy(command: str) -> None:

@@ -17,7 +17,7 @@ from sonar_cli.model.sampling import Sampling
 from sonar_cli.model.shapes import PredictorConfig
 from sonar_cli.model.systems.sonar_llm import Predictor, SonarLLMSystem
 from sonar_cli.options import PLAIN, Drawing, GenerationOptions, Runtime, Step
-from sonar_cli.pipeline import generate, generate_many
+from sonar_cli.pipeline import Batch, Opening, generate, generate_many
 
 STORY = ["One.", "Two.", "Three.", "Four.", "End of sequence."]
 
@@ -249,6 +249,27 @@ def test_side_by_side_as_alone(
         for one, other in zip(ours[:-1], steps[:-1], strict=True):
             assert one.similarity_to_end == pytest.approx(other.similarity_to_end, abs=1e-4)
             assert one.fidelity == pytest.approx(other.fidelity, abs=1e-4)
+
+
+@pytest.mark.parametrize("token_temperature", [0, 0.7])
+def test_texts_come_and_go_between_turns(mini: SonarLLMSystem, token_temperature: float) -> None:
+    """Each with a seed and a length of its own comes out as alone, whoever is dropped."""
+    options = GenerationOptions(token_temperature=token_temperature, stop_threshold=2)
+    own = [replace(options, seed=seed, sentences=seed + 2) for seed in range(len(PROMPTS))]
+    alone = [list(generate(mini, each, how)) for each, how in zip(PROMPTS, own, strict=True)]
+    batch, found = Batch(mini, options), []
+    for number, (prompt, how) in enumerate(zip(PROMPTS, own, strict=True)):
+        found += batch.turn([Opening(number, prompt, how.sentences, how.seed)])
+        if number == 3:
+            batch.drop({2, 99})
+    while len(batch):
+        found += batch.turn()
+    assert batch.turn() == []
+    together = _collected(found)
+    assert _texts(together.pop(2)) == _texts(alone[2])[:2]
+    for number, steps in together.items():
+        assert _texts(steps) == _texts(alone[number])
+        assert steps[-1].stop_reason == alone[number][-1].stop_reason
 
 
 def test_without_reencoding_the_predicted_vectors_go_on(mini: SonarLLMSystem) -> None:

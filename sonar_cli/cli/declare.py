@@ -34,7 +34,7 @@ class Option(click.Option):
     another command gives its own `envvar`, with the command's name in it. `instead_of` names an
     option that cannot be given beside this one: on the command line this one wins over the
     other's variable, and its variable wins over the configuration file. An empty value is refused
-    unless it `may_be_empty`.
+    unless it `may_be_empty`. The value of one that `is_secret` is never shown.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Option(click.Option):
         section: str = "Options",
         instead_of: str = "",
         may_be_empty: bool = False,
+        is_secret: bool = False,
         **settings: Any,
     ) -> None:
         super().__init__(*args, **settings)
@@ -50,6 +51,7 @@ class Option(click.Option):
         self.instead_of = instead_of
         self.long_name = max(self.opts, key=len).lstrip("-")
         self.may_be_empty = may_be_empty
+        self.is_secret = is_secret
         if self.envvar is None:
             self.envvar = variable(self.long_name)
 

@@ -21,6 +21,7 @@ from sonar_cli.cli.doctor import doctor
 from sonar_cli.cli.encode import encode
 from sonar_cli.cli.evaluate import evaluate
 from sonar_cli.cli.models import models
+from sonar_cli.cli.serve import serve
 from sonar_cli.cli.summarize import summarize
 from sonar_cli.cli.train import train
 from sonar_cli.errors import SonarError
@@ -61,6 +62,7 @@ for each in (
     encode,
     evaluate,
     models,
+    serve,
     summarize,
     train,
 ):

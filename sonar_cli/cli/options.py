@@ -180,6 +180,7 @@ file = option(
 )  # fmt: skip
 verbose = option("-v", "--verbose", section=OUTPUT, is_flag=True, help="Say more on stderr.")
 output = group("output", _output, format_, file, quiet, verbose)
+notices = group("output", _output, quiet, verbose)
 
 
 def report_format(command: str, help: str) -> Decorator[Any]:

@@ -16,6 +16,8 @@ from sonar_cli.errors import UsageError
 from sonar_cli.render import OptionValue
 
 _STRENGTH = ("default", "file", "environment")
+# What is shown in place of a secret.
+_HIDDEN = "***"
 
 
 def origins(at: click.Command, words: Words, settings: Settings) -> Iterator[OptionValue]:
@@ -31,7 +33,9 @@ def origins(at: click.Command, words: Words, settings: Settings) -> Iterator[Opt
             other = found.get(option.instead_of)
             if other and other.value and _strength(other) > _strength(found[name]):
                 found[name] = _default(command, option)
-        yield from found.values()
+        for name, value in found.items():
+            hidden = given[name].is_secret and value.value
+            yield replace(value, value=_HIDDEN) if hidden else value
 
 
 def set_variables(option: Option) -> Iterator[str]:

@@ -21,6 +21,7 @@ EXTRAS = {
     "train": "texts from Parquet and the Hub, several processes, drawn curves, TensorBoard",
     "parquet": "Parquet for `bulk`",
     "ray": "`bulk --ray`, on several machines",
+    "serve": "`serve`, over HTTP",
     "sonar-space": "the original's codec (--codec sonar-space)",
     "dev": "tests, checks, and `evaluate summaries` beside other systems",
 }

@@ -127,10 +127,19 @@ def join(sentences: Sequence[Joined]) -> str:
                 parts.append("\n" if before.line and sentence.line else "\n\n")
             elif sentence.line:
                 parts.append("\n")
-            elif not _UNSPACED.search(f"{before.text[-3:]}\n{sentence.text[:3]}"):
-                parts.append(" ")
+            else:
+                parts.append(gap(before.text, sentence.text))
         parts.append(sentence.text)
     return "".join(parts)
+
+
+def gap(before: str, after: str) -> str:
+    """Return what stands between two sentences of a paragraph: a space, where the script has it.
+
+    >>> gap("Tom ran.", "Tom sat."), gap("汤姆跑了。", "他坐下了。")
+    (' ', '')
+    """
+    return "" if _UNSPACED.search(f"{before[-3:]}\n{after[:3]}") else " "
 
 
 def stand_in(text: str) -> str:

@@ -218,6 +218,16 @@ def test_show_in_json(call, set_in) -> None:
     assert json.loads(line) == {"command": "decode", "option": "beam-size", "value": 2, **where}
 
 
+def test_a_token_is_not_shown(call, set_in, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_in('[serve]\ntoken = "s3cret"')
+    assert 'token = "***"' in call("config", "show", "serve")[1]
+    monkeypatch.setenv("SONAR_LLM_TOKEN", "m0re")
+    for form in ("text", "json", "jsonl"):
+        status, out, err = call("config", "show", "--format", form)
+        assert status == 0 and "***" in out and "SONAR_LLM_TOKEN" in out
+        assert "s3cret" not in out + err and "m0re" not in out + err
+
+
 def test_show_without_a_command_is_what_is_set(call, set_in, monkeypatch) -> None:
     nothing = "# nothing is set: every option has its default\n"
     assert call("config", "show") == (0, nothing, "")

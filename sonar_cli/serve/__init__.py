@@ -1,0 +1,1 @@
+"""The server: requests over HTTP -> jobs of the one thread that runs the model -> answers."""
