@@ -7,7 +7,6 @@ ended, and whenever, only unfinished shards are made again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from sonar_cli.errors import SonarError
+from sonar_cli.model.whole import PARTIAL, replacing
 from sonar_cli.training.record import require_same
 
 MANIFEST = "_manifest.json"
 # Readers of Parquet folders pass over names with a line in front.
 _NOTES = "_finished"
 _LOCK = "_lock"
-_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Folder:
                 raise SonarError(f"another run is at work in {self.path}; wait for it to end")
             self._notes.mkdir(exist_ok=True)
             for place in (self.path, self._notes):
-                for left in place.glob(f"*{_PARTIAL}"):  # by a run that was killed
+                for left in place.glob(f"*{PARTIAL}"):  # by a run that was killed
                     left.unlink(missing_ok=True)
             yield
 
@@ -77,20 +76,6 @@ class Folder:
         """Note that a shard is finished."""
         with replacing(self._notes / f"{note.number:06}.json") as file:
             file.write_text(json.dumps(asdict(note)) + "\n", "utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a file to write, which then takes the place of `path`: nobody sees it half written."""
-    # Of this process alone: one that seems dead to others may be writing the same.
-    partial = path.with_name(f"_{path.name}.{os.uname().nodename}.{os.getpid()}{_PARTIAL}")
-    try:
-        yield partial
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _locked(file: int) -> bool:

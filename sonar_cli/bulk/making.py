@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sonar_cli.api import SonarLLM
-from sonar_cli.bulk.folder import Folder, Note, replacing
+from sonar_cli.bulk.folder import Folder, Note
 from sonar_cli.bulk.job import Job
 from sonar_cli.bulk.records import Reader, Records, Shard
 from sonar_cli.bulk.tasks import ERROR, OnCut, Result
 from sonar_cli.errors import SonarError, UsageError
+from sonar_cli.model.whole import replacing
 from sonar_cli.text.inputs import Text
 
 if TYPE_CHECKING:

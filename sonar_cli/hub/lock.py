@@ -7,7 +7,6 @@ and it is known which models share a codec.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from sonar_cli.errors import CheckpointError
 from sonar_cli.hub import hashes
 from sonar_cli.hub.store import Stated
 from sonar_cli.model.shapes import read_json
+from sonar_cli.model.whole import replacing
 
 # Version of the file's contents; a file of another one is begun anew.
 _FORMAT = 1
@@ -94,6 +94,5 @@ def _change(change: Callable[[dict[str, Any]], None]) -> None:
         with WeakFileLock(file.with_suffix(".lock")):
             found = _read()
             change(found)
-            partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-            partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-            os.replace(partial, file)
+            with replacing(file) as whole:
+                whole.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

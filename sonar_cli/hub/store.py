@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sonar_cli.model.whole import replacing
+
 BRANCH = "main"
 # A partial file that nothing was written to for so many seconds, a day, belongs to no download.
 _ABANDONED = 86_400
@@ -162,9 +164,8 @@ def _refer(repository: str, commit: str) -> None:
     with suppress(OSError):
         if ref.read_text() == commit:
             return
-    partial = ref.with_name(f"{BRANCH}.{os.getpid()}.tmp")
-    partial.write_text(commit)
-    os.replace(partial, ref)
+    with replacing(ref) as file:
+        file.write_text(commit)
 
 
 def _size(path: Path) -> int:

@@ -22,6 +22,7 @@ from sonar_cli.model.codec.native import NativeCodec
 from sonar_cli.model.codec.tokenizer import EOS, PAD, UNK, Tokenizer
 from sonar_cli.model.names import LANGUAGE_FILES, TOKENIZER_FILES
 from sonar_cli.model.shapes import DECODER_MAX_LEN, ENCODER_MAX_LEN, TransformerConfig
+from sonar_cli.model.whole import replacing
 from sonar_cli.options import ENGLISH
 from sonar_cli.training.batches import GrowingBatches
 from sonar_cli.training.loop import Shown, fit
@@ -48,9 +49,8 @@ def train_tokenizer(folder: Path, texts: Iterable[str], vocabulary: int) -> Toke
         folder.mkdir(parents=True, exist_ok=True)
         languages = json.dumps({"additional_special_tokens": [ENGLISH]}, indent=2) + "\n"
         (folder / LANGUAGE_FILES[0]).write_text(languages, encoding="utf-8")
-        partial = file.with_suffix(".partial")
-        partial.write_bytes(model)
-        os.replace(partial, file)
+        with replacing(file) as whole:
+            whole.write_bytes(model)
     return Tokenizer.load(folder)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sonar_cli.errors import UsageError
+from sonar_cli.model.whole import replacing
 
 # What something was made with: sections of named values. A value is JSON, maybe a mapping again.
 Record = Mapping[str, Mapping[str, Any]]
@@ -65,9 +65,8 @@ def require_same(
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file beside its place, then move it there: it is never seen half written."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def _listed(different: Sequence[tuple[str, str]]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from sonar_cli.model.fast.groups import groups, joined_bias, replace
 from sonar_cli.model.fast.int8 import Int8Linear, Int8Weights, quantize
 from sonar_cli.model.weights import locate
+from sonar_cli.model.whole import replacing
 
 # Version of the file's contents; raise it when the same source gives other contents.
 _FORMAT = "3"
@@ -113,13 +113,11 @@ def _quantize_all(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _write(file: Path, tensors: dict[str, Tensor], identity: dict[str, str]) -> bool:
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, identity | {_CHECKSUM: _checksum(tensors)})
-        os.replace(partial, file)
+        with replacing(file) as partial:
+            save_file(tensors, partial, identity | {_CHECKSUM: _checksum(tensors)})
     except (OSError, SafetensorError):
-        partial.unlink(missing_ok=True)
         return False
     return True
 
