@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sonar_cli.errors import UsageError
+from sonar_cli.world.choices import FEWEST
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 # Texts that the program writes itself: the story world, the one with choices, and stories in which
@@ -26,9 +27,11 @@ class Data:
     file, a folder, a glob, or "hub:" and a data set's name or local folder; `split` names that data
     set's part, `column` the text in rows of it, of Parquet and JSON Lines. With `world` the story
     world's come beside these.
-    Of a world `stories` are written; with `summaries` every second one is followed by "Summary of
-    the text." and its summary. A text's sentences beyond `max_sentences` make further texts, or are
-    dropped with `cut`; a summary stays whole, behind the last of them.
+    Of a world `stories` are written, with at most `variety` words of each of its lists (0: all; at
+    least 3), which for "branching" is also how many ways there are to tell a beat. With `summaries`
+    every second one is followed by "Summary of the text." and its summary. A text's sentences
+    beyond `max_sentences` make further texts, or are dropped with `cut`; a summary stays whole,
+    behind the last of them.
 
     `valid` and `test` are the shares of the texts that are kept for validation and for a test,
     chosen by a hash of the text, so that none ever moves. `workers` is the number of processes that
@@ -40,6 +43,7 @@ class Data:
     split: str = "train"
     world: bool = False
     stories: int = 8_000
+    variety: int = 0
     summaries: bool = False
     max_sentences: int = 32
     cut: bool = False
@@ -216,6 +220,8 @@ def _check_data(data: Data) -> None:
         raise UsageError(f"data.valid is a share between 0 and 1, not {data.valid}")
     if not 0 <= data.test < 1:
         raise UsageError(f"data.test is a share from 0 to below 1, not {data.test}")
+    if data.variety != 0 and data.variety < FEWEST:
+        raise UsageError(f"data.variety is 0 for all, or at least {FEWEST}, not {data.variety}")
     if data.valid + data.test >= 1:
         raise UsageError("data.valid and data.test leave nothing to train on; together below 1")
     if data.summaries and data.path not in WORLDS and not data.world:

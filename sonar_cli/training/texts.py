@@ -19,6 +19,7 @@ from sonar_cli.training import rows
 from sonar_cli.training.tables import BRANCHING, NEEDLE, WORLDS, Data
 from sonar_cli.world import branching, needle
 from sonar_cli.world import stories as world
+from sonar_cli.world.choices import Choices
 
 HUB = "hub:"
 # What a folder is searched for.
@@ -72,9 +73,10 @@ def sentences_of(source: Source, data: Data) -> list[str]:
     Raises InputError, which names the text, where it cannot be split.
     """
     if isinstance(source, int) and data.path == NEEDLE:
-        return needle.text(source, data.max_sentences)
+        return needle.text(source, data.max_sentences, Choices(data.variety))
     if isinstance(source, int):
-        story = (branching if data.path == BRANCHING else world).story(source)
+        told = branching.story if data.path == BRANCHING else world.story
+        story = told(source, choices=Choices(data.variety))
         summary = (SUMMARY_CUE, *story.summary) if data.summaries and source % 2 else ()
         return [*story.sentences, *summary]
     try:

@@ -25,7 +25,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sonar_cli.world import words as world
-from sonar_cli.world.grammar import render, values
+from sonar_cli.world.choices import ALL, Choices
+from sonar_cli.world.grammar import render
 from sonar_cli.world.stories import is_held_out, pick, story
 
 # Sentences of a context, and where in it the needle is: 0 is its begin.
@@ -75,6 +76,7 @@ def cases(
     lengths: Sequence[int] = LENGTHS,
     depths: Sequence[float] = DEPTHS,
     seed: int = 0,
+    choices: Choices = ALL,
 ) -> Iterator[Case]:
     """Yield `count` test cases of each length and depth, the same for the same seed.
 
@@ -85,10 +87,10 @@ def cases(
         for depth in depths:
             for number in range(count):
                 draw = random.Random(f"needle {seed} {length} {depth} {number}")
-                yield _case(draw, length, depth)
+                yield _case(draw, length, depth, choices)
 
 
-def text(number: int, longest: int = 32) -> list[str]:
+def text(number: int, longest: int = 32, choices: Choices = ALL) -> list[str]:
     """Return a text to learn from: sentences of stories, with facts told and later asked for.
 
     It has up to `longest` sentences, at least 4: of every order of length equally many texts. There
@@ -102,11 +104,12 @@ def text(number: int, longest: int = 32) -> list[str]:
     draw = random.Random(f"needle training {number}")
     least = min(_LEAST, longest)
     sentences = round(least * (longest / least) ** draw.random())
-    things = draw.sample(KEYS, min(len(KEYS), max(1, sentences // _APART)))
-    filler = _filler(draw, sentences - 3 * len(things), held_out=False)
+    keys = choices.few(KEYS)
+    things = draw.sample(keys, min(len(keys), max(1, sentences // _APART)))
+    filler = _filler(draw, sentences - 3 * len(things), False, choices)
     inserted: list[tuple[int, int, list[str]]] = []
     for thing in things:
-        slots = _facts(draw, held_out=False, thing=thing)
+        slots = _facts(draw, False, choices, thing)
         told, asked = sorted(draw.randrange(len(filler) + 1) for _ in range(2))
         inserted.append((told, 0, [render(NEEDLE, slots)]))
         inserted.append((asked, 1, [render(QUESTION, slots), render(ANSWER, slots)]))
@@ -118,28 +121,33 @@ def text(number: int, longest: int = 32) -> list[str]:
     return found
 
 
-def _case(draw: random.Random, length: int, depth: float) -> Case:
-    slots = _facts(draw, held_out=True)
-    context = _filler(draw, length - 1, held_out=True)
+def _case(draw: random.Random, length: int, depth: float, choices: Choices) -> Case:
+    slots = _facts(draw, True, choices)
+    context = _filler(draw, length - 1, True, choices)
     context.insert(int(depth * length + 1e-9), render(NEEDLE, slots))
     prompt = (*context, render(QUESTION, slots))
     return Case(prompt, render(ANSWER, slots), slots["box"], depth)
 
 
-def _facts(draw: random.Random, held_out: bool, thing: str = "") -> dict[str, str]:
+def _facts(
+    draw: random.Random, held_out: bool, choices: Choices, thing: str = ""
+) -> dict[str, str]:
     """Draw the facts of a needle, about a given jewel or any."""
     while True:
-        facts = {slot: pick(draw, values(slot)) for slot in ("name", "animal")}
-        facts |= {"thing": thing or pick(draw, KEYS), "box": pick(draw, VALUES)}
+        facts = {slot: pick(draw, choices.values(slot)) for slot in ("name", "animal")}
+        facts |= {
+            "thing": thing or pick(draw, choices.few(KEYS)),
+            "box": pick(draw, choices.few(VALUES)),
+        }
         if is_held_out((facts["name"], facts["thing"], facts["box"])) == held_out:
             return facts
 
 
-def _filler(draw: random.Random, count: int, held_out: bool) -> list[str]:
+def _filler(draw: random.Random, count: int, held_out: bool, choices: Choices) -> list[str]:
     """Return so many sentences of stories without a jewel, the last of them cut short."""
     found: list[str] = []
     while len(found) < count:
-        told = story(draw.getrandbits(48), held_out)
+        told = story(draw.getrandbits(48), held_out, choices)
         if told.combination[1] not in KEYS:
             found += told.sentences
     return found[:count]

@@ -18,10 +18,10 @@ from __future__ import annotations
 import random
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sonar_cli.world import words
+from sonar_cli.world.choices import ALL, Choices
 from sonar_cli.world.grammar import (
     FREE,
     PRONOUNS,
@@ -29,7 +29,6 @@ from sonar_cli.world.grammar import (
     gender,
     patterns,
     render,
-    values,
     vocabulary,
 )
 from sonar_cli.world.patterns import BEATS, SKIPPED, by_beat
@@ -65,12 +64,12 @@ class Story:
     combination: tuple[str, str, str]
 
 
-def story(seed: int, held_out: bool = False) -> Story:
+def story(seed: int, held_out: bool = False, choices: Choices = ALL) -> Story:
     """Return the story of a seed, with a held-out combination or with one of the others."""
     draw = random.Random(seed)
-    slots = draw_facts(draw)
+    slots = draw_facts(draw, choices)
     while is_held_out(combination_of(slots)) != held_out:
-        slots = draw_facts(draw)
+        slots = draw_facts(draw, choices)
     narrator, voice = draw.randrange(NARRATORS), draw.randrange(VOICES)
     told = (beat for beat in BEATS if beat not in SKIPPED.get(narrator, ()))
     forms = (_PATTERNS[beat][narrator] for beat in told)
@@ -80,14 +79,16 @@ def story(seed: int, held_out: bool = False) -> Story:
     return Story(sentences, summary, slots["name"], combination_of(slots))
 
 
-def stories(count: int, seed: int = 0, held_out: bool = False) -> Iterator[Story]:
+def stories(
+    count: int, seed: int = 0, held_out: bool = False, choices: Choices = ALL
+) -> Iterator[Story]:
     """Yield `count` stories.
 
     Each story has its own seed, `seed` times a billion plus the story's number. Two calls for up to
     a billion stories with different seeds from 0 on never use the same one.
     """
     for number in range(count):
-        yield story(seed * 1_000_000_000 + number, held_out)
+        yield story(seed * 1_000_000_000 + number, held_out, choices)
 
 
 def far(text: str) -> bool:
@@ -108,15 +109,15 @@ def is_held_out(combination: tuple[str, str, str]) -> bool:
     return zlib.crc32(" ".join(combination).encode()) % HELD_OUT_SHARE == 0
 
 
-def draw_facts(draw: random.Random) -> dict[str, str]:
+def draw_facts(draw: random.Random, choices: Choices = ALL) -> dict[str, str]:
     """Return the words of all slots of a story."""
-    slots = {slot: pick(draw, values(slot)) for slot in FREE}
-    slots["name"] = pick(draw, values("name"))
+    slots = {slot: pick(draw, choices.values(slot)) for slot in FREE}
+    slots["name"] = pick(draw, choices.values("name"))
     slots |= PRONOUNS[gender(slots["name"])]
-    group = pick(draw, list(words.THINGS))
-    adjectives, things = words.THINGS[group]
+    group = pick(draw, list(choices.things))
+    adjectives, things = choices.things[group]
     slots["adj"], slots["thing"] = pick(draw, adjectives), pick(draw, things)
-    place_adjectives, places, animals = words.SETTINGS[pick(draw, list(words.SETTINGS))]
+    place_adjectives, places, animals = choices.settings[pick(draw, list(choices.settings))]
     slots["padj"], slots["place"] = pick(draw, place_adjectives), pick(draw, places)
     slots["animal"] = pick(draw, animals)
     wish = draw.randrange(2)
@@ -132,6 +133,6 @@ def combination_of(slots: dict[str, str]) -> tuple[str, str, str]:
     return slots["name"], slots["thing"], slots["place"]
 
 
-def pick(draw: random.Random, choices: list[str] | tuple[str, ...]) -> str:
+def pick(draw: random.Random, choices: Sequence[str]) -> str:
     """Return one of the choices."""
     return choices[draw.randrange(len(choices))]

@@ -90,6 +90,7 @@ def test_a_file_and_its_changes(file: Path) -> None:
         ("=3", "is no key=value"),
         ("train.steps.more=3", "steps is no table"),
         ("train.steps=0", "train.steps is at least 1, not 0"),
+        ("data.variety=2", "data.variety is 0 for all, or at least 3, not 2"),
         ("data.valid=1.5", "data.valid is a share between 0 and 1"),
         ("data.valid=0", "data.valid is a share between 0 and 1"),
         ("data.valid=0.99", "data.valid and data.test leave nothing to train on"),

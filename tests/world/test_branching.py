@@ -11,6 +11,7 @@ from sonar_cli.training.tables import Data
 from sonar_cli.training.texts import documents
 from sonar_cli.world import branching, words
 from sonar_cli.world import stories as world
+from sonar_cli.world.choices import Choices
 from sonar_cli.world.patterns import BEATS
 
 
@@ -72,3 +73,34 @@ def test_it_is_trained_on() -> None:
     found = list(documents(data, print))
     assert found[0] == list(branching.story(0).sentences)
     assert found[1][-len(branching.story(1).summary) :] == list(branching.story(1).summary)
+
+
+@pytest.mark.parametrize("most", [3, 4, 6])
+def test_a_small_world(most: int) -> None:
+    """Of every list the first words alone; held-out combinations stay apart; bits add up."""
+    few = Choices(most)
+    told = list(branching.stories(400, 5, choices=few))
+    held = list(branching.stories(40, 5, held_out=True, choices=few))
+    names = {each.name for each in told}
+    assert names == {*words.GIRLS[:most], *words.BOYS[:most]}
+    assert {each.combination for each in held}.isdisjoint(each.combination for each in told)
+    assert all(branching.accepts(sentence) for each in told + held for sentence in each.sentences)
+    # The last sentence says its pattern, of at most so many, and the beats left out before it.
+    ends = [each.bits[-1] for each in told if each.name in each.sentences[-1]]
+    assert max(ends) < math.log2(most * 3**4) + 6 and min(each.bits[0] for each in told) > 3
+    kinds = list(words.THINGS.values())[:most]
+    things = [(a, t) for lists in kinds for a in lists[0][:most] for t in lists[1][:most]]
+    total = sum(2 ** -branching._bits({"adj": a, "thing": t}, few) for a, t in things)
+    assert total == pytest.approx(1)
+
+
+def test_a_small_world_tells_less() -> None:
+    found = [branching.entropy(200, choices=Choices(most)) for most in (3, 6, 0)]
+    assert found == sorted(found) and found[0] < found[2] - 2
+
+
+def test_a_small_world_is_that_of_the_story_world() -> None:
+    told = list(world.stories(300, choices=Choices(3)))
+    things = {thing for _, thing, _ in (each.combination for each in told)}
+    kinds = list(words.THINGS.values())[:3]
+    assert things == {thing for _, lists in kinds for thing in lists[:3]}

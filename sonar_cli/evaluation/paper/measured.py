@@ -20,6 +20,7 @@ from sonar_cli.hub.catalogue import summary_training
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
 from sonar_cli.training.record import digest, write_whole
+from sonar_cli.world.choices import Choices
 from sonar_cli.world.needle import cases
 
 # Where a run's folder keeps what was measured.
@@ -74,7 +75,7 @@ class Measured:
     def needle(self, run: Run) -> Sequence[Record]:
         """Return how often the run, trained on needles, finds one; see `needle.measure`."""
         terms = asdict(self.runs.terms.needle)
-        read = [terms[name] for name in ("contexts", "depths", "cases")]
+        read = [terms[name] for name in ("contexts", "depths", "cases", "variety")]
         found: Sequence[Record] = self._kept(run, "needle", self._needle, read)["records"]
         return found
 
@@ -139,7 +140,8 @@ class Measured:
 
     def _needle(self, run: Run) -> Values:
         terms = self.runs.terms.needle
-        asked = cases(terms.cases, terms.contexts, terms.depths)
+        choices = Choices(terms.variety)
+        asked = cases(terms.cases, terms.contexts, terms.depths, choices=choices)
         options = GenerationOptions(seed=0)
         return {"records": needle.measure(self.runs.system(run), asked, options)}
 

@@ -26,14 +26,16 @@ class NeedleTerms:
 
     Each is trained anew at the largest size, with each of the comparison's seeds and its own
     learning rate, on `stories` texts of data.path=needle of up to `longest` sentences, for `steps`
-    updates of `batch`. It is asked `cases` times at each of `contexts`, in sentences, and each of
-    `depths`. Without contexts there is no needle.
+    updates of `batch`, with at most `variety` words of each list (0: all). It is asked `cases`
+    times at each of `contexts`, in sentences, and each of `depths`. Without contexts there is no
+    needle.
     """
 
     contexts: tuple[int, ...] = LENGTHS
     depths: tuple[float, ...] = DEPTHS
     cases: int = 10
     stories: int = 20_000
+    variety: int = 0
     longest: int = 130
     steps: int = 2_000
     batch: int = 12
@@ -109,7 +111,7 @@ class Terms:
     def of_needle(self) -> Terms:
         """Return the terms on which the systems learn to find a needle."""
         how = self.needle
-        data = Data(NEEDLE, stories=how.stories, max_sentences=how.longest)
+        data = Data(NEEDLE, stories=how.stories, variety=how.variety, max_sentences=how.longest)
         return replace(self, data=data, test="", steps=how.steps, batch=how.batch)
 
 

@@ -16,6 +16,7 @@ from sonar_cli.training.tables import BRANCHING, WORLD, Data
 from sonar_cli.training.texts import Part, part_of, place_of, summary_at
 from sonar_cli.world import branching
 from sonar_cli.world import stories as world
+from sonar_cli.world.choices import Choices
 from sonar_cli.world.stories import Story
 
 # No training story is drawn with these seeds; they are of other combinations besides.
@@ -27,7 +28,8 @@ def stories(terms: Terms, part: Part = "test", count: int | None = None) -> list
     made = {WORLD: world, BRANCHING: branching}.get(terms.data.path)
     if made is None or terms.test:
         return []
-    return list(made.stories(count or terms.texts, _SEEDS[part], held_out=True))
+    choices = Choices(terms.data.variety)
+    return list(made.stories(count or terms.texts, _SEEDS[part], held_out=True, choices=choices))
 
 
 def held_out(terms: Terms, part: Part = "test", count: int | None = None) -> list[list[str]]:
