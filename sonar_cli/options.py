@@ -7,6 +7,7 @@ them. Needs no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +76,10 @@ class ModelRequest:
         return self.model == MINI and not (self.encoder or self.decoder or self.tokenizer)
 
 
+# More than that many threads crash PyTorch on some machines.
+MOST_THREADS = 1024
+
+
 @dataclass(frozen=True)
 class Runtime:
     """How models run.
@@ -90,6 +95,13 @@ class Runtime:
     threads: int | None = None
     batch_size: int | None = None
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        for name, most in (("threads", MOST_THREADS), ("batch_size", inf), ("workers", inf)):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= most:
+                bound = "at least 1" if most == inf else f"from 1 to {most}"
+                raise UsageError(f"{name} is {bound}, not {value}")
 
 
 @dataclass(frozen=True)

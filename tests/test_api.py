@@ -13,7 +13,7 @@ import sonar_cli
 from sonar_cli import GenerationOptions, InputOptions, SonarLLM, SummaryOptions, Text
 from sonar_cli.cli import run
 from sonar_cli.errors import CheckpointError, DownloadError, SonarError, UsageError
-from sonar_cli.options import Step
+from sonar_cli.options import Runtime, Step
 from sonar_cli.pipeline import in_order
 from sonar_cli.summary.cache import opened
 from sonar_cli.world import stories as world
@@ -144,3 +144,17 @@ def test_threads_are_torchs_own_unless_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == ["True", "1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"threads": 0}, "threads is from 1 to 1024, not 0"),
+        ({"threads": 100_000}, "threads is from 1 to 1024, not 100000"),
+        ({"batch_size": 0}, "batch_size is at least 1, not 0"),
+        ({"workers": -1}, "workers is at least 1, not -1"),
+    ],
+)
+def test_how_nothing_can_be_run(asked, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Runtime(**asked)

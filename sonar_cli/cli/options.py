@@ -11,6 +11,7 @@ from sonar_cli.cli.declare import Decorator, group, option, together
 from sonar_cli.cli.parameters import Whole, count_or_auto
 from sonar_cli.options import (
     DTYPES,
+    MOST_THREADS,
     GenerationOptions,
     InputFormat,
     InputOptions,
@@ -24,8 +25,6 @@ from sonar_cli.options import (
 DEFAULTS = GenerationOptions()
 # Far beyond what a search gains from, and not yet beyond what memory holds.
 MOST_BEAMS = 100
-# More than that many threads crash PyTorch on some machines.
-MOST_THREADS = 1024
 
 
 MODEL = "Model"
