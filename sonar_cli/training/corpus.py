@@ -26,7 +26,7 @@ from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.shapes import DECODER_MAX_LEN
 from sonar_cli.options import ModelPaths
 from sonar_cli.training.batches import Batches, Ints, Rows, shaped
-from sonar_cli.training.record import digest, require_same, write_whole
+from sonar_cli.training.record import damaged, digest, read_record, require_same, write_whole
 from sonar_cli.training.shards import NUMBERS, SPECIAL, discard, write_texts
 from sonar_cli.training.tables import Data, Train
 from sonar_cli.training.texts import fingerprint
@@ -172,7 +172,7 @@ def _texts(
     """Write the texts of a corpus, or find them there; return what is known of it."""
     note = folder / _NOTE
     wanted = made_of(data, identity)
-    known: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    known = read_record(note, _remedy(folder)) if note.exists() else {}
     if known.get("made_of") != wanted:
         if "texts" in known:
             # Days of work may be in it: only other files are reason enough to make it anew.
@@ -210,14 +210,22 @@ def _texts_digest(known: dict[str, Any], data: Data) -> str:
     return digest([known["made_of"]["codec"], known["texts"]["hash"], f"{data.valid} {data.test}"])
 
 
+def _remedy(folder: Path) -> str:
+    return f"delete {folder}, and it is made anew"
+
+
 def _write(folder: Path, known: dict[str, Any]) -> None:
     write_whole(folder / _NOTE, json.dumps(known, indent=2) + "\n")
 
 
 def _read(folder: Path, made: str, vectors: bool = True) -> Corpus:
     def load(name: str) -> Any:
-        # The map behind a plain array, whose rows are cheaper to take.
-        return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
+        file = folder / f"{name}.npy"
+        try:
+            # The map behind a plain array, whose rows are cheaper to take.
+            return np.asarray(np.load(file, mmap_mode="r"))
+        except (ValueError, EOFError):
+            raise damaged(file, _remedy(folder)) from None
 
     return Corpus(
         Rows(load("tokens"), load("token_starts")),

@@ -63,14 +63,14 @@ def _board(folder: Path, start: int) -> Any:
 
 
 def cut_lines(path: Path, start: int) -> None:
-    """Drop the JSON lines of steps after `start`, which are done again, and one cut off."""
+    """Drop the lines of steps after `start`, which are done again, and what is no such line."""
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["step"] <= start:
                 kept.append(line + "\n")
-        except ValueError:
+        except (ValueError, TypeError, KeyError):
             continue
     write_whole(path, "".join(kept))

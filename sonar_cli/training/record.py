@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import CheckpointError, UsageError
 from sonar_cli.model.whole import replacing
 
 # What something was made with: sections of named values. A value is JSON, maybe a mapping again.
@@ -67,6 +67,26 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file beside its place, then move it there: it is never seen half written."""
     with replacing(path) as file:
         file.write_text(text, encoding="utf-8")
+
+
+def read_record(file: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON object that was written here. Raises CheckpointError where it is damaged."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise damaged(file, remedy)
+    return found
+
+
+def damaged(file: Path, remedy: str) -> CheckpointError:
+    """Return the error that a file is not as it was written, and what helps.
+
+    >>> str(damaged(Path("corpus.json"), "delete it, and it is made anew"))
+    'corpus.json is damaged: delete it, and it is made anew'
+    """
+    return CheckpointError(f"{file} is damaged: {remedy}")
 
 
 def _listed(different: Sequence[tuple[str, str]]) -> str:

@@ -31,7 +31,14 @@ from sonar_cli.training.export import copy_notes
 from sonar_cli.training.loop import Shown
 from sonar_cli.training.place import Place, means_of
 from sonar_cli.training.recipe import CodecRecipe
-from sonar_cli.training.record import Record, digest, require_same, write_whole
+from sonar_cli.training.record import (
+    ADVICE,
+    Record,
+    digest,
+    read_record,
+    require_same,
+    write_whole,
+)
 from sonar_cli.training.schedule import Schedule
 from sonar_cli.training.sentences import (
     Sentences,
@@ -126,7 +133,7 @@ def _keep_record(out: Path, recipe: CodecRecipe) -> None:
     }
     file = out / "recipe.json"
     if file.exists():
-        require_same(out, json.loads(file.read_text(encoding="utf-8")), made)
+        require_same(out, read_record(file, f"give {ADVICE}"), made)
     else:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(made, indent=2) + "\n")

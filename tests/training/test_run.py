@@ -289,3 +289,23 @@ def test_ways_to_say_it(capsys, tmp_path: Path, monkeypatch) -> None:
     for words in (["train"], ["train", "hmm"], ["train", "mini", "steps=3"]):
         assert run(words) == 2
         assert capsys.readouterr().err.count("\n") in (1, 3)
+
+
+def test_a_damaged_corpus_is_named_with_the_remedy(capsys, tmp_path: Path) -> None:
+    """And a log is gone on with, whatever lies in it."""
+    out = tmp_path / "run"
+    assert _train(capsys, out, "lcm-mse", "--quiet")[0] == 0
+    for name in ("corpus.json", "vectors.npy", "tokens.npy", "train.npy"):
+        file = out / "corpus" / name
+        whole = file.read_bytes()
+        for wrong in (b"", b"\xff\x00" * 900, whole[: len(whole) // 2]):
+            file.write_bytes(wrong)
+            status, printed, told = _train(capsys, out, "lcm-mse", "--quiet")
+            assert (status, printed) == (1, "")
+            assert told == (
+                f"sonar-llm: {file} is damaged: delete {file.parent}, and it is made anew\n"
+            )
+        file.write_bytes(whole)
+    (out / "log.jsonl").write_bytes(b"\xff\n5\n{}\n" + (out / "log.jsonl").read_bytes())
+    status, _, told = _train(capsys, out, "lcm-mse", "--quiet")
+    assert (status, told) == (0, "") and [line["step"] for line in _log(out)] == [3, 6]

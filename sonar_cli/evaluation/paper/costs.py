@@ -18,7 +18,7 @@ from sonar_cli.evaluation.paper.parts import PARTS, cost_of
 from sonar_cli.evaluation.paper.terms import CostTerms
 from sonar_cli.evaluation.report import Record
 from sonar_cli.model.shapes import LlamaConfig, TokenLLMConfig, TransformerConfig
-from sonar_cli.training.record import digest, write_whole
+from sonar_cli.training.record import digest, read_record, write_whole
 
 # Where the FLOPs of a SONAR-LLM fall below a token-level model's in arXiv 2508.05305.
 PAPER_TOKENS = 4_096
@@ -101,7 +101,7 @@ class Costs:
         key = digest([json.dumps([*asked, terms.tokens, terms.reads, terms.writes])])
         known: dict[str, Record] = {}
         if self.file.exists():
-            known = json.loads(self.file.read_text(encoding="utf-8"))
+            known = read_record(self.file, "delete it, and it is measured anew")
         if key not in known:
             self.tell(f"{subject.system}, {subject.weights} weights: {sentences} sentences")
             taken = measure(

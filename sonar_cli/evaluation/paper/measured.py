@@ -19,7 +19,7 @@ from sonar_cli.evaluation.report import Record
 from sonar_cli.hub.catalogue import summary_training
 from sonar_cli.model.systems.token_llm import TokenLLMSystem
 from sonar_cli.options import GenerationOptions
-from sonar_cli.training.record import digest, write_whole
+from sonar_cli.training.record import digest, read_record, write_whole
 from sonar_cli.world.choices import Choices
 from sonar_cli.world.needle import cases
 
@@ -161,7 +161,8 @@ class Measured:
 
 def _kept(file: Path, name: str, read: Sequence[object], make: Callable[[], Values]) -> Values:
     """Return what a file has by a name, if it was made of what is `read`; else make it anew."""
-    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    remedy = "delete it, and it is measured anew"
+    known = read_record(file, remedy) if file.exists() else {}
     of = digest([json.dumps(list(read))])
     if known.get(name, {}).get("of") != of:
         known[name] = {"of": of, "values": dict(make())}

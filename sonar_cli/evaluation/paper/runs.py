@@ -21,11 +21,13 @@ from sonar_cli.model.load import AnySystem, load_codec, load_system
 from sonar_cli.options import ModelPaths, ModelRequest, Runtime
 from sonar_cli.training.place import Place
 from sonar_cli.training.recipe import Kind, Recipe
-from sonar_cli.training.record import digest
+from sonar_cli.training.record import damaged, digest, read_record
 from sonar_cli.training.run import train
 from sonar_cli.training.systems import empty_network
 from sonar_cli.training.tables import Model
 
+# What helps where a file that a training left is damaged.
+_REMEDY = "delete its folder, and it is trained anew"
 # judge(run) -> how bad a trained run is on held-out texts
 Judge = Callable[[Run], float]
 # tell(line): what is being done, for the terminal
@@ -125,14 +127,17 @@ class Runs:
     def pace(self, run: Run) -> float:
         """Return the seconds of an update of a trained run, by its log; see `pace_of`."""
         figures = self._figures(run)
-        text = (self.of(run) / "log.jsonl").read_text(encoding="utf-8")
-        log = [json.loads(line) for line in text.splitlines()]
-        return pace_of(log, run.steps, figures["seconds"])
+        file = self.of(run) / "log.jsonl"
+        try:
+            log = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            return pace_of(log, run.steps, figures["seconds"])
+        except (ValueError, TypeError, KeyError):
+            raise damaged(file, _REMEDY) from None
 
     def effort(self) -> dict[str, float]:
         """Return how many trainings the folder has, finished ones, and the hours they took."""
         files = sorted((self.folder / "runs").glob("*/metrics.json"))
-        took = [json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in files]
+        took = [read_record(file, _REMEDY)["seconds"] for file in files]
         return {"trainings": len(took), "hours": round(sum(took) / 3600, 2)}
 
     def rate(self, system: Kind, size: int, judge: Judge) -> tuple[float, dict[float, float]]:
@@ -152,8 +157,7 @@ class Runs:
         file = self.of(run) / "metrics.json"
         if not file.exists():
             self.trained(run)
-        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return figures
+        return read_record(file, _REMEDY)
 
     def _share_corpus(self, recipe: Recipe, folder: Path) -> None:
         made = digest([json.dumps(asdict(recipe.data)), self.identity]).partition(":")[2]
