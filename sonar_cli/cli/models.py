@@ -81,7 +81,7 @@ def pull(names: tuple[str, ...], repair: bool, quiet: bool) -> int:
 )
 @option(
     "--dtype", default="float32", show_default=True, envvar="SONAR_LLM_CONVERT_DTYPE",
-    type=click.Choice(["float32", "bfloat16"]),
+    type=click.Choice(["float32", "bfloat16", "int8"]),
     help="Number format of the weights in it, and of running it where no other is given.",
 )  # fmt: skip
 @group("request", ModelRequest, parts)

@@ -19,12 +19,13 @@ from sonar_cli.model.formats.strict import write
 from sonar_cli.model.formats.system import kind_of, read_system
 from sonar_cli.model.load import build, pick_device, pick_dtype
 from sonar_cli.model.names import CONFIG, LANGUAGE_FILES
+from sonar_cli.model.quantized import STORED
 from sonar_cli.model.shapes import RUN_DTYPE, SONAR_LLM, read_json
 from sonar_cli.model.systems.base import SUMMARY_CUE
 from sonar_cli.model.whole import moved_whole
 from sonar_cli.options import ModelPaths
 
-StoredDtype = Literal["float32", "bfloat16"]
+StoredDtype = Literal["float32", "bfloat16", "int8"]
 
 
 def check_free(folder: Path) -> None:
@@ -50,9 +51,9 @@ def convert(
         if paths.predictor is not None:
             _predictor(paths.predictor, paths.predictor_config, made / "predictor", dtype, model)
         encoder = build(TextEncoder, *read_encoder(paths.encoder), device, whole)
-        save_encoder(encoder, made / "encoder", pick_dtype(dtype))
+        save_encoder(encoder, made / "encoder", STORED[dtype])
         decoder = build(TextDecoder, *read_decoder(paths.decoder), device, whole)
-        save_decoder(decoder, made / "decoder", pick_dtype(dtype))
+        save_decoder(decoder, made / "decoder", STORED[dtype])
         if dtype != "float32":
             for part in ("encoder", "decoder"):
                 _add(made / part / CONFIG, {RUN_DTYPE: dtype})
@@ -71,7 +72,7 @@ def _predictor(
         state = {PREDICTOR_LAYOUT.theirs(name): tensor for name, tensor in ours.items()}
     if dtype != "float32":
         raw[RUN_DTYPE] = dtype
-    write(folder, {**raw, **_of_published(model)}, state, pick_dtype(dtype))
+    write(folder, {**raw, **_of_published(model)}, state, STORED[dtype])
 
 
 def _of_published(model: str) -> dict[str, Any]:

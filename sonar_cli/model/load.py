@@ -20,6 +20,7 @@ from sonar_cli.model.codec.tokenizer import Tokenizer
 from sonar_cli.model.fast.groups import SMALLEST, Make, join, joined_bias, replace
 from sonar_cli.model.fast.int8 import Int8Linear, quantize
 from sonar_cli.model.fast.int8_file import Notify, quantized
+from sonar_cli.model.fast.int8_stored import placeholders, use_stored
 from sonar_cli.model.fast.packed import PackedLinear, PacksLater, can_pack
 from sonar_cli.model.formats.codec import (
     decoder_to_fairseq2,
@@ -29,6 +30,7 @@ from sonar_cli.model.formats.codec import (
 )
 from sonar_cli.model.formats.predictor import read_predictor
 from sonar_cli.model.formats.system import kind_of, read_system
+from sonar_cli.model.quantized import dequantized, is_quantized
 from sonar_cli.model.shapes import SONAR_LLM, LlamaConfig, TransformerConfig, run_dtype
 from sonar_cli.model.systems.lcm_diffusion import LCMDiffusionSystem, TwoTowerLCM
 from sonar_cli.model.systems.lcm_mse import BaseLCM, LCMMSESystem
@@ -190,7 +192,7 @@ def build(
     """
     with torch.device("meta"):
         built = model(config)
-    tensors = {name: tensor.to(device, dtype) for name, tensor in state.items()}
+    tensors = {name: tensor.to(device, dtype) for name, tensor in dequantized(state).items()}
     built.load_state_dict(tensors, assign=True)
     return built.requires_grad_(False).eval().to(device)
 
@@ -227,15 +229,23 @@ def _load(
     trains: bool = False,
 ) -> Module:
     runtime = runtime or Runtime()
+    device = pick_device(runtime.device)
     if runtime.dtype == "auto":
-        runtime = replace_field(runtime, dtype=run_dtype(source))
-    device, dtype = pick_device(runtime.device), pick_dtype(runtime.dtype)
+        asked = run_dtype(source)
+        # Int8 is for the CPU; elsewhere, and for training, such weights are run as float32.
+        runs = asked != "int8" or (device.type == "cpu" and not trains)
+        runtime = replace_field(runtime, dtype=asked if runs else "float32")
+    dtype, (config, state) = pick_dtype(runtime.dtype), read
     if runtime.dtype == "int8" and device.type != "cpu":
         raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")
-    built = build(model, *read, device, dtype)
+    as_stored = runtime.dtype == "int8" and is_quantized(state)
+    built = build(model, config, placeholders(state) if as_stored else state, device, dtype)
     built.source = str(source)  # type: ignore[assignment]  # for messages
-    if runtime.dtype == "int8":
+    if as_stored:
+        use_stored(built, state)
+    elif runtime.dtype == "int8":
         quantized(built, source, notify)
+    if runtime.dtype == "int8":
         return built
     return built if trains else prepare(built, runtime.dtype)
 

@@ -135,15 +135,15 @@ def system_kind(raw: Mapping[str, Any]) -> str:
 def run_dtype(path: Path) -> str:
     """Return the number format that a model's folder asks to run in, float32 if it says nothing.
 
-    Raises CheckpointError for another one than float32 and bfloat16.
+    Raises CheckpointError for another one than float32, bfloat16 and int8.
     """
     config = path / CONFIG
     if not is_there(config):
         return "float32"
     found = read_json(config).get(RUN_DTYPE, "float32")
-    if found not in ("float32", "bfloat16"):
+    if found not in ("float32", "bfloat16", "int8"):
         raise CheckpointError(
-            f"{config}: {RUN_DTYPE} is {quoted(found)}, neither 'float32' nor 'bfloat16'"
+            f"{config}: {RUN_DTYPE} is {quoted(found)}, not 'float32', 'bfloat16' or 'int8'"
         )
     return str(found)
 

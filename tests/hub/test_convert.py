@@ -66,6 +66,29 @@ def test_a_folder_writes_the_same_text(
     assert len(right) == 3
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_int8_is_a_fourth_and_runs_as_such(
+    tmp_path: Path, story: str, capsys: pytest.CaptureFixture[str], layout: str
+) -> None:
+    """What it writes is held to other ways to the same weights by `test_int8_stored`."""
+    predictor, *parts = _source(layout)
+    sizes = {}
+    for dtype in ("float32", "int8"):
+        folder = tmp_path / dtype
+        convert = ["models", "convert", predictor, *parts, "-o", str(folder), "--dtype", dtype]
+        assert run(convert) == 0
+        stored = [load_file(file) for file in folder.glob("*/model.safetensors")]
+        sizes[dtype] = sum(each.nbytes for part in stored for each in part.values())
+    kinds = {tensor.dtype for part in stored for tensor in part.values()}
+    assert kinds == {torch.int8, torch.float32} and len(stored) == 3
+    assert sizes["int8"] < 0.35 * sizes["float32"]
+    capsys.readouterr()
+    assert run(["continue", story, *WRITE, "-m", str(tmp_path / "int8"), "-q"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3 and err == ""
+    assert not list((tmp_path / "int8").rglob("int8.safetensors"))
+
+
 def _timeless(line: str) -> dict[str, object]:
     return {**json.loads(line), "seconds": 0}
 

@@ -37,6 +37,8 @@ class Embedding(nn.Embedding):
     """Token embedding scaled by sqrt(width), plus sinusoidal positions (added in float32)."""
 
     positions: Tensor
+    # The rows and their scales, where `model.load` has put some here.
+    _int8: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, vocab_size: int, width: int, max_len: int) -> None:
         self.scale = math.sqrt(width)
@@ -54,12 +56,22 @@ class Embedding(nn.Embedding):
 
         `start` is the position of the first id, from 0, or all positions as a tensor (S,) int64.
         """
-        tokens = super().forward(ids) * self.scale
+        tokens = self._rows(ids) * self.scale
         if isinstance(start, Tensor):
             positions = self.positions.index_select(0, start)
         else:
             positions = self.positions[start : start + ids.shape[1]]
         return (tokens.float() + positions.float()).to(tokens.dtype)
+
+    def look_up_in(self, values: Tensor, scale: Tensor) -> None:
+        """Take rows from int8 values (V, width) and their scales (V,) from now on."""
+        self._int8 = values, scale
+
+    def _rows(self, ids: Tensor) -> Tensor:
+        if self._int8 is None:
+            return super().forward(ids)
+        values, scale = self._int8
+        return values[ids].to(self.weight.dtype) * scale[ids].unsqueeze(-1)
 
 
 class SelfAttention(nn.Module):

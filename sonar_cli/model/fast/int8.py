@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sonar_cli.model.fast.groups import forget
 from sonar_cli.model.fast.packed import PacksLater
-from sonar_cli.model.files import forget_pages
+from sonar_cli.model.quantized import quantize_rows
 
 # Number of outputs that are packed together: fbgemm packs taller matrices far more slowly.
 _OUTPUTS = 8192
@@ -78,17 +78,15 @@ class Int8Weights:
 
 
 def quantize(parts: Sequence[nn.Linear]) -> Int8Weights:
-    """Return the weights of all maps as int8.
+    """Return the weights of all maps as int8, with one scale per output; see `quantize_rows`.
 
-    The quantization is symmetric and has one scale per output: the largest magnitude becomes 127.
     Memory of weights that are mapped from a file is freed.
     """
     values, scales = [], []
     for part in parts:
-        weight = part.weight.detach().float()
-        scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-        values.append((weight / scale).round_().to(torch.int8))
-        scales.append(scale.squeeze(1))
+        value, scale = quantize_rows(part.weight)
+        values.append(value)
+        scales.append(scale)
         forget(part.weight)
     together = torch.cat(values)
     return Int8Weights(together, torch.cat(scales), together.sum(1, dtype=torch.int32))
@@ -114,5 +112,5 @@ def _fbgemm(values: Tensor, scale: Tensor) -> torch.ScriptObject:
         warnings.simplefilter("ignore", UserWarning)
         weight = torch._make_per_channel_quantized_tensor(values, scale.double(), zeros, 0)
     packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(weight, None)
-    forget_pages(values)
+    forget(values)
     return packed

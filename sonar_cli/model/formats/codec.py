@@ -24,6 +24,7 @@ from sonar_cli.model.formats.strict import (
     write,
 )
 from sonar_cli.model.names import CONFIG
+from sonar_cli.model.quantized import SCALE, dequantized
 from sonar_cli.model.shapes import (
     DECODER_MAX_LEN,
     ENCODER_MAX_LEN,
@@ -95,7 +96,7 @@ def folded(config: TransformerConfig) -> State:
 
 
 def _renamed(state: State, layout: Layout) -> State:
-    return {layout.theirs(name): tensor.float() for name, tensor in state.items()}
+    return {layout.theirs(name): tensor.float() for name, tensor in dequantized(state).items()}
 
 
 def _read_codec_half(
@@ -119,9 +120,12 @@ def _read_codec_half(
     _check_tied(path, tensors, layout)
     if layout.permuted:
         # The mapping is private: writing copies a page or two, not the whole embedding.
-        state["embed.weight"][:4] = state["embed.weight"][_FROM_FAIRSEQ_ROWS]
+        for rows in (state["embed.weight"], state.get("embed.weight" + SCALE)):
+            if rows is not None:
+                rows[:4] = rows[_FROM_FAIRSEQ_ROWS]
     if kind == "decoder":
-        state = {name: state[name] for name in state if name not in _folded_shapes(shape)}
+        unread = _folded_shapes(shape)
+        state = {name: state[name] for name in state if name.removesuffix(SCALE) not in unread}
     return shape, state
 
 

@@ -20,6 +20,7 @@ from sonar_cli.errors import CheckpointError, counted
 from sonar_cli.model.disk import shown
 from sonar_cli.model.formats.layouts import Layout, State
 from sonar_cli.model.names import CONFIG, WEIGHTS
+from sonar_cli.model.quantized import SCALE, as_int8, dequantized, trouble
 from sonar_cli.model.shapes import LlamaConfig, TransformerConfig
 from sonar_cli.model.weights import locate
 
@@ -43,7 +44,8 @@ def check(
     `unknown` are the names in the file that `layout` does not know, `config` is the file that says
     what is expected.
     """
-    unknown = unknown + [layout.theirs(name) for name in state if name not in expected]
+    known = {*expected, *(name + SCALE for name in expected if name in state)}
+    unknown = unknown + [layout.theirs(name) for name in state if name not in known]
     missing = [layout.theirs(name) for name in expected if name not in state]
     if missing:
         raise CheckpointError(f"{path} lacks {_some(missing)}; is it complete?")
@@ -55,12 +57,8 @@ def check(
                 f"{path}: {layout.theirs(name)} has the shape {list(state[name].shape)}, "
                 f"but {list(shape)} is expected{f' by {config}' if config else ''}"
             )
-        if not state[name].is_floating_point():
-            kind = str(state[name].dtype).removeprefix("torch.")
-            raise CheckpointError(
-                f"{path}: {layout.theirs(name)} is of {kind}, but floating-point numbers are "
-                "expected"
-            )
+        if not state[name].is_floating_point() and (wrong := trouble(state, name)):
+            raise CheckpointError(f"{path}: {layout.theirs(name)} {wrong}")
 
 
 def check_layers(path: Path, state: State, config: Path, wanted: Mapping[str, int]) -> None:
@@ -86,10 +84,17 @@ def other_architecture(path: Path, wanted: str, tensors: Mapping[str, Tensor]) -
 
 
 def write(folder: Path, config: Mapping[str, Any], state: State, dtype: torch.dtype) -> None:
-    """Write config.json and model.safetensors, in `dtype` and readable by every user."""
+    """Write config.json and model.safetensors, in `dtype` and readable by every user.
+
+    In torch.int8 every matrix has scales beside it, see `quantized`; all else is in float32.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    stored = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
+    whole = {name: tensor.detach().cpu() for name, tensor in dequantized(state).items()}
+    if dtype == torch.int8:
+        stored = as_int8(whole)
+    else:
+        stored = {name: tensor.to(dtype).contiguous() for name, tensor in whole.items()}
     file = folder / WEIGHTS[0]
     save_file(stored, str(file), metadata={"format": "pt"})
     file.chmod(0o644)  # safetensors makes files that only the owner can read
