@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from sonar_cli.api import SonarLLM
-from sonar_cli.errors import UsageError
+from sonar_cli.errors import InputError, UsageError
 from sonar_cli.options import GenerationOptions, Step
 from sonar_cli.pipeline import Opening
 from sonar_cli.serve.failures import Busy, Closing
@@ -182,7 +182,7 @@ class Worker:
         self._current = None
 
     def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
-        if not isinstance(error, UsageError):
+        if not isinstance(error, (UsageError, InputError)):
             self._notify(f"a request failed: {type(error).__name__}: {error}")
         for job in jobs:
             job.deliver(Failed(error))

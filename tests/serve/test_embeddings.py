@@ -85,6 +85,7 @@ def test_a_summary_is_what_summarize_chooses(client: TestClient, llm: SonarLLM) 
 
 
 @pytest.mark.parametrize("body", [{"input": ""}, {"input": "  "}, {"input": TALE, "method": "x"}])
-def test_what_cannot_be_summed_up(client: TestClient, body) -> None:
+def test_what_cannot_be_summed_up(client: TestClient, said: list[str], body) -> None:
     answer = client.post("/v1/summaries", json=body)
     assert answer.status_code == 422 and answer.json()["error"]["message"]
+    assert said == []
