@@ -109,6 +109,7 @@ ONLY_IN = {
     "nltk": {"text", "evaluation"},
     "rouge_score": {"evaluation"},
     "sumy": {"evaluation"},
+    "ctranslate2": {"evaluation"},
     "sacrebleu": {"evaluation"},
     "sonar": {"model"},
     "fairseq2": {"model", "hub"},

@@ -48,8 +48,8 @@ def _counts(name: str, default: str, help: str) -> Decorator[Any]:
 @click.command(cls=Command, short_help="Measure how fast this machine is.")
 @option(
     "--against",
-    type=click.Choice(["sonar-space", "plain"]),
-    help="An opponent: the original, or our decoder with its weights unpacked.",
+    type=click.Choice(["sonar-space", "ctranslate2", "plain"]),
+    help="An opponent: the original, CTranslate2, or our decoder with its weights unpacked.",
 )
 @_counts("--texts", "1,4,8,16", "How many texts together.")
 @_counts("--contexts", "10,100,1000", "Sentences before the one that the predictor writes.")

@@ -19,6 +19,7 @@ NAME = "sonar-llm"
 # What each extra is for.
 EXTRAS = {
     "train": "texts from Parquet and the Hub, several processes, drawn curves, TensorBoard",
+    "bench": "`bench --against ctranslate2`",
     "parquet": "Parquet for `bulk`",
     "ray": "`bulk --ray`, on several machines",
     "serve": "`serve`, over HTTP",

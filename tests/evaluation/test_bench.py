@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sonar_cli.cli import run
 from sonar_cli.errors import SonarError, UsageError
 from sonar_cli.evaluation.bench import engines, startup, tables, weights
 from sonar_cli.evaluation.bench import run as bench
+from sonar_cli.evaluation.bench.ctranslate2_engine import CTranslate2Engine
 from sonar_cli.evaluation.bench.run import Plan
 from sonar_cli.evaluation.bench.timing import (
     NEXT_VECTOR,
@@ -25,7 +27,9 @@ from sonar_cli.evaluation.bench.weights import TINY, random_state
 from sonar_cli.evaluation.report import Report
 from sonar_cli.hub.catalogue import EMBEDDED
 from sonar_cli.model.codec.decoder import TextDecoder
+from sonar_cli.model.codec.search import Search
 from sonar_cli.model.formats.codec import read_decoder
+from sonar_cli.model.formats.layouts import State
 from sonar_cli.model.systems.sonar_llm import Predictor
 from sonar_cli.options import ModelPaths
 
@@ -86,7 +90,8 @@ def test_medians_and_ratios() -> None:
         Timing("other", TOKEN_STEP, 4, (1.2,), 10**9, 10e9),
         Timing("native", NEXT_VECTOR, 10, (0.5,), 10**9, 10e9),
     ]
-    one, _, four, their_four, vector = tables.records(timings, "other")
+    opponents = {"native": "other", "other": "other"}
+    one, _, four, their_four, vector = tables.records(timings, opponents)
     assert one["seconds"] == 0.2 and one["gb_per_second"] == pytest.approx(5.0)
     assert one["share_of_read_speed"] == pytest.approx(0.5)
     assert one["faster"] == one["faster_than_alone"] == pytest.approx(4.0)
@@ -252,13 +257,63 @@ def test_a_models_own_weights(capsys: pytest.CaptureFixture[str]) -> None:
     _check_loop(found["loops"]["float32"])
 
 
-def test_wrong_counts_and_a_missing_opponent(capsys: pytest.CaptureFixture[str]) -> None:
+def _ctranslate2(state: State, dtype: str) -> CTranslate2Engine:
+    pytest.importorskip("ctranslate2")
+    return CTranslate2Engine(TINY.decoder, state, dtype)
+
+
+def test_ctranslate2_has_our_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes what we write, but that our search ends each sentence with the end."""
+    monkeypatch.setattr(engines, "_DEVIATION", 100.0)  # so that sentences differ
+    state = random_state(TextDecoder, TINY.decoder)
+    ours = engines.native(TINY.decoder, state, CPU, "float32", packed=False)
+    theirs = _ctranslate2(state, "float32")
+    prefix, end, steps = torch.tensor(engines.PREFIX), engines.END, 7
+    with torch.inference_mode():
+        found = Search(ours.decoder)(
+            theirs.vectors[:4], prefix, 1, len(prefix) + steps, eos=end, pad=end
+        )
+    wanted = [[*engines.PREFIX, *each[0].ids[:-1]] for each in found]
+    assert [each[:-1] for each in theirs.translate(4, 1, steps)] == wanted
+    assert len({tuple(each) for each in wanted}) > 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("steps", [1, 6])
+def test_ctranslate2_takes_the_steps_asked_for(dtype: str, steps: int) -> None:
+    state = random_state(TextDecoder, TINY.decoder)
+    found = _ctranslate2(state, dtype).translate(3, 5, steps)
+    assert [len(each) for each in found] == [len(engines.PREFIX) + steps] * 3
+
+
+def test_each_format_has_its_own_opponent(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ctranslate2")
+    words = "--size tiny --against ctranslate2 --texts 1,2 --contexts 10 --steps 2 --rounds 1"
+    assert run(["bench", *words.split(), "--dtype", "float32,int8", "--format", "json"]) == 0
+    steps = [
+        each for each in json.loads(capsys.readouterr().out)["timings"] if "seconds_a_text" in each
+    ]
+    taken = {(each["engine"], each["count"]): each["seconds_a_text"] for each in steps}
+    for each in steps:
+        _, dtype = each["engine"].split()
+        theirs = taken[f"ctranslate2 {dtype}", each["count"]]
+        assert each["faster"] == pytest.approx(theirs / each["seconds_a_text"])
+    assert len(steps) == 8
+
+
+def test_wrong_counts_and_a_missing_opponent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run(["bench", "--texts", "1,x"]) == 2
     assert "--texts" in capsys.readouterr().err
     if importlib.util.find_spec("sonar") is None:
         assert run(["bench", "--size", "tiny", "--against", "sonar-space"]) == 1
         err = capsys.readouterr().err
         assert "sonar-llm[sonar-space]" in err and err.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    assert run(["bench", "--size", "tiny", "--against", "ctranslate2"]) == 1
+    err = capsys.readouterr().err
+    assert "sonar-llm[bench]" in err and err.count("\n") == 1
 
 
 def test_the_plan_is_the_commands() -> None:

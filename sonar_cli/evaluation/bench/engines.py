@@ -20,10 +20,10 @@ from sonar_cli.model.systems.sonar_llm import Predictor
 Module = TypeVar("Module", bound=nn.Module)
 
 # Two tokens that every sentence begins with, as the decoder's prompt; any will do.
-_PREFIX = (3, 4)
+PREFIX = (3, 4)
 # The token that ends a sentence. Our search never takes the padding token before the last position,
 # so with one token for both no sentence ends before it has all its steps.
-_END = 0
+END = 0
 # About the deviation of the numbers in SONAR's vectors.
 _DEVIATION = 0.006
 
@@ -51,9 +51,9 @@ class NativeEngine:
     @torch.inference_mode()
     def search(self, texts: int, beam_size: int, steps: int) -> None:
         """Decode so many random vectors together, for exactly `steps` token steps."""
-        vectors = _vectors(self.decoder.embed.weight, texts)
-        prefix = torch.tensor(_PREFIX, device=vectors.device)
-        self._search(vectors, prefix, beam_size, len(prefix) + steps, eos=_END, pad=_END)
+        vectors = random_vectors(self.decoder.embed.weight, texts)
+        prefix = torch.tensor(PREFIX, device=vectors.device)
+        self._search(vectors, prefix, beam_size, len(prefix) + steps, eos=END, pad=END)
 
 
 class SonarSpaceEngine:
@@ -71,8 +71,8 @@ class SonarSpaceEngine:
     @torch.inference_mode()
     def search(self, texts: int, beam_size: int, steps: int) -> None:
         """Decode so many random vectors together, for exactly `steps` token steps."""
-        vectors = _vectors(self.weight, texts)
-        prefix = torch.tensor(_PREFIX, device=vectors.device)
+        vectors = random_vectors(self.weight, texts)
+        prefix = torch.tensor(PREFIX, device=vectors.device)
         limit = len(prefix) + steps
         sonar_space.search(
             self.model, self.vocab, vectors, prefix, beam_size, limit, at_least=steps
@@ -135,7 +135,7 @@ def item_bytes(dtype: str) -> int:
     return 1 if dtype == "int8" else pick_dtype(dtype).itemsize
 
 
-def _vectors(weight: Tensor, texts: int) -> Tensor:
+def random_vectors(weight: Tensor, texts: int) -> Tensor:
     """Return random sentence vectors (texts, D) of the dtype and on the device of `weight`."""
     drawn = _DEVIATION * torch.randn(texts, weight.shape[1])
     return drawn.to(weight.device, weight.dtype)

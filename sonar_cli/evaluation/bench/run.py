@@ -15,7 +15,7 @@ import torch
 
 from sonar_cli.cores import processor
 from sonar_cli.errors import UsageError
-from sonar_cli.evaluation.bench import startup
+from sonar_cli.evaluation.bench import ctranslate2_engine, startup
 from sonar_cli.evaluation.bench.engines import (
     Engine,
     SonarSpaceEngine,
@@ -27,8 +27,8 @@ from sonar_cli.evaluation.bench.tables import loop_table, records, timing_tables
 from sonar_cli.evaluation.bench.timing import Memory, Timing, next_vectors, token_steps
 from sonar_cli.evaluation.bench.weights import SIZES, random_state, write_weights
 from sonar_cli.evaluation.report import Report
+from sonar_cli.model.codec import sonar_space
 from sonar_cli.model.codec.decoder import TextDecoder
-from sonar_cli.model.codec.sonar_space import require
 from sonar_cli.model.formats.codec import read_decoder
 from sonar_cli.model.formats.layouts import State
 from sonar_cli.model.formats.predictor import read_predictor
@@ -46,7 +46,8 @@ class Plan:
     """What `run` measures.
 
     `model` is the model whose weights are measured; None for random ones of a `size` of `SIZES`.
-    `against` adds an opponent, "plain" or "sonar-space". Token steps are measured with each number
+    `against` adds an opponent: "plain", "sonar-space", or "ctranslate2" in each of `dtypes` that it
+    has. Token steps are measured with each number
     of `texts` together, `steps` in a search of `beam_size`; next vectors after each number of
     `contexts`, in sentences. Each is repeated for `rounds`, in every one of `dtypes`.
 
@@ -88,10 +89,14 @@ def run(plan: Plan, tell: Tell = lambda line: None) -> Report:
     if "int8" in plan.dtypes and device.type != "cpu":
         raise UsageError("--dtype int8 runs on the CPU only; add --device cpu")
     if plan.against == "sonar-space":
-        require()
+        sonar_space.require()
+    if plan.against == "ctranslate2":
+        ctranslate2_engine.require()
+        if device.type != "cpu":
+            raise UsageError("--against ctranslate2 is for the CPU; add --device cpu")
     memory = Memory(device, step_bytes(_decoder_config(plan)))
-    steps, opponent = _token_steps(plan, device, memory, tell)
-    found = records([*steps, *_next_vectors(plan, device, memory, tell)], opponent)
+    steps, opponents = _token_steps(plan, device, memory, tell)
+    found = records([*steps, *_next_vectors(plan, device, memory, tell)], opponents)
     notes = {
         "machine": machine(device),
         "weights": str(plan.model.predictor) if plan.model else f"random, {plan.size} size",
@@ -109,12 +114,12 @@ def run(plan: Plan, tell: Tell = lambda line: None) -> Report:
 
 def _token_steps(
     plan: Plan, device: torch.device, memory: Memory, tell: Tell
-) -> tuple[list[Timing], str | None]:
-    """Time the decoders' token steps; return also the name of the engine that is the opponent."""
+) -> tuple[list[Timing], dict[str, str]]:
+    """Time the decoders' token steps; return also the name of each engine's opponent."""
     if not plan.texts:
-        return [], None
+        return [], {}
     tell("preparing weights")
-    engines = _engines(plan, device)
+    engines, opponents = _engines(plan, device)
     timings: list[Timing] = []
     for texts in plan.texts:
         tell(f"token steps of {texts} texts: {', '.join(engine.name for engine in engines)}")
@@ -126,7 +131,7 @@ def _token_steps(
             steps=plan.steps,
             rounds=plan.rounds,
         )
-    return timings, engines[-1].name if plan.against else None
+    return timings, opponents
 
 
 def _next_vectors(plan: Plan, device: torch.device, memory: Memory, tell: Tell) -> list[Timing]:
@@ -144,15 +149,30 @@ def _next_vectors_in(dtype: str, plan: Plan, device: torch.device, memory: Memor
     return list(next_vectors(name, predictor, plan.contexts, bytes_read, memory, rounds=rounds))
 
 
-def _engines(plan: Plan, device: torch.device) -> list[Engine]:
-    """Build the decoders to compare, all on the same weights; the opponent is the last one."""
+def _engines(plan: Plan, device: torch.device) -> tuple[list[Engine], dict[str, str]]:
+    """Build the decoders to compare, all on the same weights; return also who is whose opponent."""
     config, state = _decoder(plan)
-    engines: list[Engine] = [native(config, state, device, dtype) for dtype in plan.dtypes]
+    ours: dict[str, Engine] = {dtype: native(config, state, device, dtype) for dtype in plan.dtypes}
+    if plan.against == "ctranslate2":
+        theirs: dict[str, Engine] = {
+            dtype: ctranslate2_engine.CTranslate2Engine(config, state, dtype)
+            for dtype in plan.dtypes
+            if dtype in ctranslate2_engine.dtypes()
+        }
+        return [*ours.values(), *theirs.values()], {
+            each.name: theirs[dtype].name
+            for dtype in theirs
+            for each in (ours[dtype], theirs[dtype])
+        }
+    other: Engine
     if plan.against == "plain":
-        engines.append(native(config, state, device, plan.dtypes[0], packed=False))
-    if plan.against == "sonar-space":
-        engines.append(SonarSpaceEngine(config, state, device))
-    return engines
+        other = native(config, state, device, plan.dtypes[0], packed=False)
+    elif plan.against == "sonar-space":
+        other = SonarSpaceEngine(config, state, device)
+    else:
+        return list(ours.values()), {}
+    engines = [*ours.values(), other]
+    return engines, {each.name: other.name for each in engines}
 
 
 def _decoder_config(plan: Plan) -> TransformerConfig:

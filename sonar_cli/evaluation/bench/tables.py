@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sonar_cli.evaluation.bench.timing import NEXT_VECTOR, TOKEN_STEP, Timing
@@ -12,19 +13,21 @@ from sonar_cli.evaluation.report import Column, Record, Table
 TEXT_STEPS = 300
 
 
-def records(timings: Sequence[Timing], opponent: str | None = None) -> list[Record]:
+def records(
+    timings: Sequence[Timing], opponents: Mapping[str, str] = MappingProxyType({})
+) -> list[Record]:
     """Return a record for each timing, with ratios for token steps.
 
-    `seconds` is the median of `rounds`. `faster` compares an engine's seconds a text with those of
-    the engine `opponent` with as many texts together, `faster_than_alone` with those of the
-    opponent with one text; None where that was not measured.
+    `seconds` is the median of `rounds`. `opponents` names the engine that an engine is compared
+    with: `faster` with as many texts together, `faster_than_alone` with one text there. Both are of
+    the seconds a text, and None where that was not measured.
     """
-    theirs = {
-        timing.count: timing.median / timing.count
-        for timing in timings
-        if timing.engine == opponent and timing.what == TOKEN_STEP
-    }
-    return [_record(timing, theirs) for timing in timings]
+    steps: dict[str, dict[int, float]] = {}
+    for timing in timings:
+        if timing.what == TOKEN_STEP:
+            a_text = timing.median / timing.count
+            steps.setdefault(timing.engine, {})[timing.count] = a_text
+    return [_record(each, steps.get(opponents.get(each.engine, ""), {})) for each in timings]
 
 
 def _record(timing: Timing, theirs: Mapping[int, float]) -> Record:
