@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 
@@ -12,6 +13,9 @@ from sonar_cli.api import SonarLLM
 from sonar_cli.errors import SonarError
 from sonar_cli.serve.app import application
 from sonar_cli.serve.options import ServeOptions
+
+# Connections that may wait to be accepted.
+_BACKLOG = 2048
 
 
 def serve(
@@ -50,13 +54,27 @@ def serve(
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens. Raises SonarError where that address cannot be had."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )[0]
+        # Only of a socket that names its protocol does asyncio send small answers at once.
+        listening = socket.socket(family, kind, protocol)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SonarError(
-            f"cannot listen on {host}:{port}: {reason}; give another --host or --port"
-        ) from error
+        raise _unheard(host, port, error) from error
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise _unheard(host, port, error) from error
+    return listening
+
+
+def _unheard(host: str, port: int, error: Exception) -> SonarError:
+    reason = getattr(error, "strerror", None) or error
+    return SonarError(f"cannot listen on {host}:{port}: {reason}; give another --host or --port")
 
 
 class _Lines(logging.Handler):

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from sonar_cli import SonarLLM
+from sonar_cli.serve.run import listen
 from tests.serve.process import ROOT, Server, serving
 from tests.serve.test_worker import TEXTS
 
@@ -179,3 +180,23 @@ def test_a_token_from_the_environment() -> None:
         assert client.get(f"{server.url}/v1/models").status_code == 401
         found = client.get(f"{server.url}/v1/models", headers={"Authorization": "Bearer s3cret"})
         assert found.status_code == 200
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """asyncio turns off the delay of what is accepted only where the socket names its protocol."""
+
+    async def delays() -> int:
+        found: asyncio.Queue[int] = asyncio.Queue()
+
+        async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own = writer.get_extra_info("socket")
+            found.put_nowait(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen("127.0.0.1", 0) as listening:
+            async with await asyncio.start_server(accepted, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                writer.close()
+                return await asyncio.wait_for(found.get(), 10)
+
+    assert asyncio.run(delays()) != 0
