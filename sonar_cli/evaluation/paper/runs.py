@@ -72,7 +72,7 @@ class Runs:
     def on(self, terms: Terms) -> Runs:
         """Return the trainings on other terms of the same codec, which is loaded once."""
         other = replace(self, terms=terms)
-        for name in ("paths", "codec", "identity", "_shapes"):
+        for name in ("paths", "codec", "identity", "_shapes", "_asked"):
             other.__dict__[name] = getattr(self, name)
         return other
 
@@ -91,6 +91,11 @@ class Runs:
         """The shapes that were found: each takes some hundred networks without weights."""
         return {}
 
+    @cached_property
+    def _asked(self) -> set[Path]:
+        """The folders of all runs that were asked for."""
+        return set()
+
     def recipe(self, run: Run) -> Recipe:
         """Return a run's recipe."""
         return run.recipe(self.terms, self.shape(run.system, run.size))
@@ -98,7 +103,9 @@ class Runs:
     def of(self, run: Run) -> Path:
         """Return a run's folder."""
         recipe = self.recipe(run)
-        return self.folder / "runs" / run.name(recipe, self.identity)
+        folder = self.folder / "runs" / run.name(recipe, self.identity)
+        self._asked.add(folder)
+        return folder
 
     def trained(self, run: Run) -> Path:
         """Return the folder of a run, after training it where it is not trained yet."""
@@ -135,8 +142,8 @@ class Runs:
             raise damaged(file, _REMEDY) from None
 
     def effort(self) -> dict[str, float]:
-        """Return how many trainings the folder has, finished ones, and the hours they took."""
-        files = sorted((self.folder / "runs").glob("*/metrics.json"))
+        """Return how many trainings were asked for so far, and the hours that they took."""
+        files = [folder / "metrics.json" for folder in sorted(self._asked)]
         took = [read_record(file, _REMEDY)["seconds"] for file in files]
         return {"trainings": len(took), "hours": round(sum(took) / 3600, 2)}
 
