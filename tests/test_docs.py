@@ -275,6 +275,8 @@ SMALL_MODEL = (
 )
 
 
+# Some twenty commands, each in a process of its own.
+@pytest.mark.timeout(1_200)
 def test_the_training_pages_lines_run(folder: Path) -> None:
     """One after the other, since later ones use what earlier ones trained."""
     lines = [line for line in _with(SYSTEMS) if line not in _with(PAPER)]
