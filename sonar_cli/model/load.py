@@ -245,9 +245,9 @@ def _load(
         use_stored(built, state)
     elif runtime.dtype == "int8":
         quantized(built, source, notify)
-    if runtime.dtype == "int8":
-        return built
-    return built if trains else prepare(built, runtime.dtype)
+    elif not trains:
+        prepare(built, runtime.dtype)
+    return built
 
 
 def _own_system(

@@ -10,7 +10,7 @@ magnitude, so that no value is clipped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -51,11 +51,23 @@ def dequantized(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     >>> sorted(stored), dequantized(stored)["a.weight"].round(decimals=4).tolist()
     (['a.bias', 'a.weight', 'a.weight_scale'], [[0.5, -1.2699999809265137]])
     """
+    return with_matrices(state, rows)
+
+
+def with_matrices(
+    state: Mapping[str, Tensor], make: Callable[[Tensor, Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """Return tensors with `make(values, scale)` for every int8 matrix, and without scales."""
     return {
-        name: tensor.float() * state[name + SCALE][:, None] if name + SCALE in state else tensor
+        name: make(tensor, state[name + SCALE]) if name + SCALE in state else tensor
         for name, tensor in state.items()
         if not (name.endswith(SCALE) and name.removesuffix(SCALE) in state)
     }
+
+
+def rows(values: Tensor, scale: Tensor) -> Tensor:
+    """Return the float32 numbers (out, in) that values (out, in) and scales (out,) stand for."""
+    return values.float() * scale.float()[:, None]
 
 
 def trouble(state: Mapping[str, Tensor], name: str) -> str | None:

@@ -46,7 +46,7 @@ def nearness(
     codec, random = native_codec(system), generator(seed)
     options = options or GenerationOptions()
     found = [foretold(system, part, 1, random, options)[0] for part in batches(texts, _TEXTS)]
-    predicted, true = torch.cat(found).double(), _following(codec, texts).double()
+    predicted, true = torch.cat(found).double(), codec.encode(_following(texts)).double()
     errors = (predicted - true).square().sum()
     spread = (true - true.mean(0)).square().sum()
     return {
@@ -66,8 +66,8 @@ def tolerance(
     between sentences; in `random_nats` into a direction drawn for each. The sentences are all but
     the first of each text; nats and tokens are counted as in `cross_entropy`.
     """
-    true = _following(codec, texts)
-    following = [sentence for text in texts for sentence in text[1:]]
+    following = _following(texts)
+    true = codec.encode(following).float()
     target = likelihood.targets(codec, following)
     tokens = sum(len(pieces(codec.tokenizer, each)) for each in following)
     to_mean = true.mean(0) - true
@@ -87,6 +87,6 @@ def tolerance(
     ]
 
 
-def _following(codec: NativeCodec, texts: Sequence[Sequence[str]]) -> Tensor:
-    """Return the vectors (N, D) float32 of all sentences but the first of each text."""
-    return codec.encode([sentence for text in texts for sentence in text[1:]]).float()
+def _following(texts: Sequence[Sequence[str]]) -> list[str]:
+    """Return all sentences but the first of each text."""
+    return [sentence for text in texts for sentence in text[1:]]

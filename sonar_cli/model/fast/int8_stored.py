@@ -10,16 +10,12 @@ from torch import Tensor, nn
 
 from sonar_cli.model.fast.groups import forget, joined_bias, replace
 from sonar_cli.model.fast.int8 import Int8Linear, Int8Weights, quantize
-from sonar_cli.model.quantized import SCALE
+from sonar_cli.model.quantized import SCALE, rows, with_matrices
 
 
 def placeholders(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors with one of the same shape that takes no memory for each int8 matrix."""
-    return {
-        name: torch.zeros(1).expand(tensor.shape) if name + SCALE in state else tensor
-        for name, tensor in state.items()
-        if not (name.endswith(SCALE) and name.removesuffix(SCALE) in state)
-    }
+    return with_matrices(state, lambda values, scale: torch.zeros(1).expand(values.shape))
 
 
 def use_stored(model: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -48,11 +44,11 @@ def use_stored(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             name = f"{path}.{leaf}".lstrip(".")
             if name + SCALE not in state:
                 continue
-            values, scale = state[name], state[name + SCALE].float()
+            values, scale = state[name], state[name + SCALE]
             if hasattr(module, "look_up_in"):
-                module.look_up_in(values, scale)
+                module.look_up_in(values, scale.float())
             else:
-                parameter.data = values.float() * scale[:, None]
+                parameter.data = rows(values, scale)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
